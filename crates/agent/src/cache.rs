@@ -21,6 +21,7 @@
 
 mod cached;
 mod chain;
+mod entry;
 mod health;
 mod instances;
 mod intentions;

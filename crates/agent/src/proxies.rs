@@ -13,6 +13,7 @@
 //! merged into one.
 
 mod stream;
+mod watching;
 
 use std::fmt;
 use std::sync::Arc;

@@ -10,6 +10,7 @@ use concord_acl::{Labelled, Level, Right};
 use concord_ca::OsKeys;
 use concord_ca::seal::Kek;
 use concord_config::section::AclSection;
+use concord_mesh::chain::{self, CompiledChain};
 use concord_mesh::defaults::gather;
 use concord_model::ca::{CaRoot, CaRoots, KeyKind, LeafCertificate};
 use concord_model::catalog::{Check, Node, NodeScope, Registered, Registration, ServiceInstance};
@@ -20,8 +21,9 @@ use concord_model::{
     Datacenter, InstanceId, Namespace, NodeName, Partition, Pattern, Secret, ServiceName, Stamp, Timestamp,
     TrustDomain, Uuid,
 };
+use concord_proxycfg::{Feature, Understood};
 use concord_rpc::request::{
-    Deregister, InstanceHealth, MatchBy, Matched, NodeRecords, Register, ResolvedToken,
+    Deregister, InstanceHealth, MatchBy, Matched, NodeRecords, ReadChain, Register, ResolvedToken,
 };
 use concord_rpc::{Answer, AnyReply, AnyRequest, Caller, Consistency, Head, RpcError, ServerApi};
 use concord_runtime::{Clock, Scope, TokioClock, World};
@@ -65,6 +67,12 @@ pub(crate) struct Catalog {
     pub(crate) signed: u64,
     /// Received registrations: token, and name of what was registered.
     pub(crate) told: Vec<(Option<String>, String)>,
+}
+
+/// What a proxy understands that does not act by configuration entries.
+pub(crate) fn plain() -> Understood {
+    let by_entries = [Feature::Entries, Feature::DiscoveryChains];
+    Understood::of(Feature::ALL.into_iter().filter(|feature| !by_entries.contains(feature)))
 }
 
 /// The servers.
@@ -218,6 +226,10 @@ impl Servers {
                 let found = |name: &EntryName| self.look(|catalog| catalog.entries.get(name).cloned());
                 AnyReply::ReadDefaults(gather(&wanted.question, found))
             }
+            AnyRequest::ReadEntry(wanted) => {
+                AnyReply::ReadEntry(self.look(|catalog| catalog.entries.get(&wanted.name).cloned()))
+            }
+            AnyRequest::ReadChain(wanted) => AnyReply::ReadChain(self.chain(wanted)?),
             AnyRequest::NodeDump(_) => AnyReply::NodeDump(self.look(|catalog| {
                 Some(NodeRecords {
                     node: catalog.node.clone()?,
@@ -260,6 +272,19 @@ impl Servers {
             filtered,
             consistency: Consistency::Default,
         })
+    }
+
+    fn chain(&self, wanted: &ReadChain) -> Result<Arc<CompiledChain>, RpcError> {
+        let found = |name: &EntryName| self.look(|catalog| catalog.entries.get(name).cloned());
+        let request = chain::Request {
+            service: wanted.service.clone(),
+            datacenter: Datacenter::parse("dc1").unwrap(),
+            trust_domain: roots().trust_domain,
+            overrides: wanted.overrides,
+            virtual_ips: chain::VirtualIps::default(),
+        };
+        let compiled = chain::gather(&wanted.service, found).and_then(|all| chain::compile(&all, &request));
+        compiled.map(Arc::new).map_err(|fault| RpcError::Rejected(fault.to_string()))
     }
 
     fn register(&self, head: &Head, told: &Registration) {

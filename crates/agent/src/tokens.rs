@@ -309,6 +309,11 @@ fn replace_if_new(last: &mut Outcome, told: Outcome) -> bool {
 // === impl Follow ===
 
 impl Follow {
+    /// The token.
+    pub(crate) fn token(&self) -> Option<&Secret> {
+        self.token.as_ref()
+    }
+
     /// The caller with its current rights.
     pub(crate) fn caller(&self) -> Result<Caller, RpcError> {
         match &self.rights {

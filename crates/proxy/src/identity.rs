@@ -106,7 +106,7 @@ impl Identity {
         trust_domain: &TrustDomain,
         target: &TargetId,
     ) -> Result<Arc<ClientConfig>, String> {
-        let TargetId { service, datacenter } = target;
+        let TargetId { service, datacenter, subset: _ } = target;
         let expected = ServiceIdentity::try_new(
             trust_domain.clone(),
             service.partition.clone(),

@@ -1,12 +1,14 @@
 //! Chains: how a connection or request finds its target. Chains are data and name their targets.
 //!
-//! Today's chains have one step. Routes and splits will be further kinds of [`ChainStep`], each with a
-//! [`crate::Feature`], so that no proxy gets a step that it does not understand.
+//! A kind of [`ChainStep`] has its own [`crate::Feature`], so that no proxy gets a step that it does not understand.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use concord_mesh::chain::{CompiledChain, Overrides};
+use concord_model::{Datacenter, ServiceRef};
 use serde::{Deserialize, Serialize};
 
 use crate::id::UpstreamId;
@@ -45,6 +47,8 @@ pub struct Chain {
 pub enum ChainStep {
     /// The last step: a target.
     Resolve(Resolve),
+    /// All steps of a discovery chain, as configuration entries make it.
+    Compiled(Arc<CompiledChain>),
 }
 
 /// The last step: a target, and how to connect to it.
@@ -58,9 +62,24 @@ pub struct Resolve {
 }
 
 impl Chain {
-    /// The targets it names.
-    pub fn targets(&self) -> impl Iterator<Item = &TargetId> {
-        let ChainStep::Resolve(resolve) = &self.start;
-        std::iter::once(&resolve.target)
+    /// The targets it names. Those in peered clusters are left out: they have no name here yet.
+    pub fn targets(&self) -> BTreeSet<TargetId> {
+        match &self.start {
+            ChainStep::Resolve(resolve) => BTreeSet::from([resolve.target.clone()]),
+            ChainStep::Compiled(chain) => chain.targets.values().filter_map(TargetId::of_chain).collect(),
+        }
     }
+}
+
+/// Whose discovery chain an upstream needs.
+#[derive(Clone, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
+pub struct ChainQuestion {
+    /// The chain of the snapshot that it becomes.
+    pub chain: ChainId,
+    /// The service.
+    pub service: ServiceRef,
+    /// The datacenter for which it is compiled.
+    pub datacenter: Datacenter,
+    /// What the upstream's settings say otherwise than the entries.
+    pub overrides: Overrides,
 }

@@ -26,12 +26,24 @@ pub enum Feature {
     Chains,
     /// Sections Listener, inbound and outbound.
     Listeners,
+    /// Sections Entry: configuration entries by which the proxy acts.
+    Entries,
+    /// Sections Chain that are discovery chains.
+    DiscoveryChains,
 }
 
 impl Feature {
     /// All features of this version.
-    pub const ALL: [Self; 6] =
-        [Self::Proxy, Self::Roots, Self::Intentions, Self::Targets, Self::Chains, Self::Listeners];
+    pub const ALL: [Self; 8] = [
+        Self::Proxy,
+        Self::Roots,
+        Self::Intentions,
+        Self::Targets,
+        Self::Chains,
+        Self::Listeners,
+        Self::Entries,
+        Self::DiscoveryChains,
+    ];
 
     /// Its name on the wire.
     pub fn as_str(self) -> &'static str {
@@ -42,6 +54,8 @@ impl Feature {
             Self::Targets => "targets",
             Self::Chains => "chains",
             Self::Listeners => "listeners",
+            Self::Entries => "entries",
+            Self::DiscoveryChains => "discovery_chains",
         }
     }
 }
@@ -65,6 +79,12 @@ impl Understood {
     /// Whether the receiver listed no feature that this version knows: it is older than the list of features.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
+    }
+
+    /// Whether the receiver acts by configuration entries. One that does not is not told of them: its upstreams lead
+    /// where its registration says.
+    pub(crate) fn acts_by_entries(&self) -> bool {
+        [Feature::Entries, Feature::DiscoveryChains].iter().all(|feature| self.0.contains(feature))
     }
 
     /// Whether the receiver can use a snapshot.
@@ -94,6 +114,7 @@ impl ProxySnapshot {
     /// The features that its receiver must understand.
     pub fn needs(&self) -> BTreeSet<Feature> {
         let mut needs = BTreeSet::from([Feature::Proxy, Feature::Roots, Feature::Intentions]);
+        needs.extend((!self.entries.is_empty()).then_some(Feature::Entries));
         needs.extend((!self.targets.is_empty()).then_some(Feature::Targets));
         needs.extend((!self.listeners.is_empty()).then_some(Feature::Listeners));
         needs.extend(self.chains.values().map(|chain| chain.needs()));
@@ -105,6 +126,7 @@ impl Chain {
     fn needs(&self) -> Feature {
         match &self.start {
             ChainStep::Resolve(_) => Feature::Chains,
+            ChainStep::Compiled(_) => Feature::DiscoveryChains,
         }
     }
 }

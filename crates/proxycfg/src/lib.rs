@@ -6,14 +6,14 @@
 //! open a port without roots and intentions.
 //!
 //! This crate is pure: no sockets, no clock. `agent`, `server` and `rpc` do the watching and send the snapshots.
-//! Sidecars at connection level are available now; gateways, transparent mode, routes and peers are refused by name
-//! until they are built.
+//! Sidecars are available now; gateways, transparent mode and peers are refused by name until they are built.
 
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
 
 mod address;
 mod chain;
+mod chains;
 mod described;
 mod endpoint;
 mod feature;
@@ -29,7 +29,7 @@ mod target;
 mod upstream;
 
 pub use crate::address::{BindAddress, LocalTarget};
-pub use crate::chain::{Chain, ChainId, ChainStep, Resolve};
+pub use crate::chain::{Chain, ChainId, ChainQuestion, ChainStep, Resolve};
 pub use crate::described::{DescribedInbound, DescribedProxy, DescribedUpstream, DescriptionFault};
 pub use crate::endpoint::{Endpoint, Endpoints, ExpectedIdentity};
 pub use crate::feature::{Feature, NotUnderstood, Understood};

@@ -13,23 +13,33 @@
 //! stays in use, and its roots and intentions stay current. The watches are compared with what the registration needs
 //! each time, so that none is forgotten or started twice. Events for something that is no longer watched are late and
 //! ignored.
+//!
+//! A proxy that acts by configuration entries is also told the discovery chains of its upstreams, the `mesh` entry and
+//! the `jwt-provider` entries that its intentions name; what these name is watched in turn. Any other proxy is sent to
+//! the service that its registration names.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use concord_mesh::chain::CompiledChain;
 use concord_mesh::intention::DefaultPolicy;
 use concord_model::ca::CaRoots;
 use concord_model::catalog::ServiceInstance;
+use concord_model::entry::{Entry, EntryKind, EntryName};
 use concord_model::intention::ServiceIntentions;
 use concord_model::{Datacenter, ServiceRef};
 use serde::{Deserialize, Serialize};
 
+use crate::chain::{ChainId, ChainQuestion};
+use crate::chains::Chains;
 use crate::described::DescribedProxy;
 use crate::endpoint::{Endpoint, Endpoints};
+use crate::feature::Understood;
 use crate::id::ProxyId;
+use crate::listener::{Listener, ListenerId};
 use crate::registration::{ProxyFault, Registration};
 use crate::snapshot::{IntentionSection, Leaf, ProxySnapshot, Versioned};
-use crate::target::{Target, TargetId};
+use crate::target::TargetId;
 
 /// What the machine needs to be told about: the present state, and each change.
 #[derive(Clone, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
@@ -41,8 +51,14 @@ pub enum WatchKey {
     Leaf(ServiceRef),
     /// The intentions for a service, and the default. Answer with [`Event::IntentionsChanged`].
     Intentions(ServiceRef),
-    /// The instances that accept mesh connections for a service. Answer with [`Event::EndpointsChanged`].
+    /// The instances that accept mesh connections for a service. Answer with [`Event::EndpointsChanged`], or with
+    /// [`Event::EndpointsFailed`] while they cannot be read.
     Endpoints(TargetId),
+    /// The discovery chain of an upstream. Answer with [`Event::ChainChanged`], or with [`Event::ChainFailed`] while it
+    /// cannot be read.
+    Chain(ChainQuestion),
+    /// A configuration entry. Answer with [`Event::EntryChanged`].
+    Entry(EntryName),
 }
 
 /// An event for the machine.
@@ -79,6 +95,29 @@ pub enum Event {
         /// Its instances, in any order.
         endpoints: Vec<Endpoint>,
     },
+    /// The instances of a service cannot be read: as long as nothing is known of them, there are none.
+    EndpointsFailed(TargetId),
+    /// The present discovery chain of an upstream.
+    ChainChanged {
+        /// Whose chain, as in the watch.
+        question: ChainQuestion,
+        /// The chain.
+        chain: Arc<CompiledChain>,
+    },
+    /// The discovery chain of an upstream cannot be read.
+    ChainFailed {
+        /// Whose chain, as in the watch.
+        question: ChainQuestion,
+        /// The reason.
+        reason: String,
+    },
+    /// A present configuration entry.
+    EntryChanged {
+        /// Its name, as in the watch.
+        name: EntryName,
+        /// The entry; `None` if it does not exist.
+        entry: Option<Arc<Entry>>,
+    },
 }
 
 /// An action for the caller.
@@ -113,6 +152,7 @@ pub struct Proxy {
     id: ProxyId,
     datacenter: Datacenter,
     leaf_from: LeafFrom,
+    acts_by_entries: bool,
     registration: Option<Registration>,
     /// The last reported errors of a registration, so that they are not reported again.
     refused: Vec<ProxyFault>,
@@ -120,8 +160,9 @@ pub struct Proxy {
     roots: Option<Arc<CaRoots>>,
     leaf: Option<Arc<Leaf>>,
     intentions: Option<Arc<IntentionSection>>,
-    /// The known state of the watched targets.
-    targets: BTreeMap<TargetId, Arc<Target>>,
+    chains: Chains,
+    /// The answers about the watched entries.
+    entries: BTreeMap<EntryName, Option<Arc<Entry>>>,
     /// The last published version. It continues when the proxy is removed and returns.
     version: u64,
     published: Option<Arc<ProxySnapshot>>,
@@ -129,18 +170,20 @@ pub struct Proxy {
 
 impl Proxy {
     /// A proxy in this datacenter of which nothing is known yet.
-    pub fn new(id: ProxyId, datacenter: Datacenter, leaf_from: LeafFrom) -> Self {
+    pub fn new(id: ProxyId, datacenter: Datacenter, leaf_from: LeafFrom, understands: &Understood) -> Self {
         Self {
             id,
             datacenter,
             leaf_from,
+            acts_by_entries: understands.acts_by_entries(),
             registration: None,
             refused: Vec::new(),
             watches: BTreeSet::new(),
             roots: None,
             leaf: None,
             intentions: None,
-            targets: BTreeMap::new(),
+            chains: Chains::default(),
+            entries: BTreeMap::new(),
             version: 0,
             published: None,
         }
@@ -170,12 +213,35 @@ impl Proxy {
             Event::IntentionsChanged { destination, entries, default } => {
                 if self.watches.contains(&WatchKey::Intentions(destination.clone())) {
                     self.intentions = Some(Arc::new(IntentionSection::new(destination, entries, default)));
+                    self.reconcile_watches(out);
                 }
             }
             Event::EndpointsChanged { target, endpoints } => {
-                if let Some(known) = self.targets.get_mut(&target) {
-                    let endpoints = Some(Endpoints::from_unordered(endpoints));
-                    *known = Arc::new(Target { id: target, endpoints });
+                self.chains.found(target, Endpoints::from_unordered(endpoints));
+                self.promote_chains(out);
+            }
+            Event::EndpointsFailed(target) if self.acts_by_entries => {
+                self.chains.not_found(target);
+                self.promote_chains(out);
+            }
+            Event::EndpointsFailed(_) => {}
+            Event::ChainChanged { question, chain } => {
+                let id = question.chain.clone();
+                if self.watches.contains(&WatchKey::Chain(question)) {
+                    self.chains.changed(&id, chain);
+                    self.reconcile_watches(out);
+                    self.promote_chains(out);
+                }
+            }
+            Event::ChainFailed { question, reason } => {
+                let id = question.chain.clone();
+                if self.watches.contains(&WatchKey::Chain(question)) {
+                    self.chains.failed(&id, reason);
+                }
+            }
+            Event::EntryChanged { name, entry } => {
+                if self.watches.contains(&WatchKey::Entry(name.clone())) {
+                    self.entries.insert(name, entry);
                 }
             }
         }
@@ -219,24 +285,81 @@ impl Proxy {
         }
     }
 
+    /// Takes chains into use whose targets are known, and stops watching what only their predecessors named.
+    fn promote_chains(&mut self, out: &mut Vec<Effect>) {
+        if self.chains.promote() {
+            self.reconcile_watches(out);
+        }
+    }
+
     fn reconcile_watches(&mut self, out: &mut Vec<Effect>) {
-        let wanted = self.registration.as_ref().map_or_else(BTreeSet::new, |own| own.watches(self.leaf_from));
+        let wanted = self.wanted();
         for key in self.watches.difference(&wanted).cloned().collect::<Vec<_>>() {
             match &key {
                 WatchKey::Roots => self.roots = None,
                 WatchKey::Leaf(_) => self.leaf = None,
                 WatchKey::Intentions(_) => self.intentions = None,
-                WatchKey::Endpoints(target) => drop(self.targets.remove(target)),
+                WatchKey::Endpoints(target) => self.chains.forget_target(target),
+                // Another question about the same chain may take its place.
+                WatchKey::Chain(_) => {}
+                WatchKey::Entry(name) => drop(self.entries.remove(name)),
             }
             out.push(Effect::StopWatch(key));
         }
         for key in wanted.difference(&self.watches) {
             if let WatchKey::Endpoints(target) = key {
-                self.targets.insert(target.clone(), Arc::new(Target::unknown(target.clone())));
+                self.chains.expect_target(target);
             }
             out.push(Effect::StartWatch(key.clone()));
         }
         self.watches = wanted;
+        let questions = self.watches.iter().filter_map(WatchKey::chain);
+        self.chains.expect(&questions.collect());
+    }
+
+    /// The watches that the proxy needs, by what is known.
+    fn wanted(&self) -> BTreeSet<WatchKey> {
+        let Some(own) = &self.registration else { return BTreeSet::new() };
+        let service = &own.proxy.service;
+        let mut keys = BTreeSet::from([WatchKey::Roots, WatchKey::Intentions(service.clone())]);
+        if self.leaf_from == LeafFrom::Agent {
+            keys.insert(WatchKey::Leaf(service.clone()));
+        }
+        if !self.acts_by_entries {
+            let targets = own.chains.values().flat_map(|chain| chain.targets());
+            keys.extend(targets.map(WatchKey::Endpoints));
+            return keys;
+        }
+        keys.insert(WatchKey::Entry(EntryName::only(EntryKind::Mesh)));
+        keys.extend(self.provider_entries().map(WatchKey::Entry));
+        let targets = own.questions.iter().flat_map(|question| self.chains.targets(&question.chain));
+        keys.extend(targets.map(WatchKey::Endpoints));
+        keys.extend(own.questions.iter().cloned().map(WatchKey::Chain));
+        keys
+    }
+
+    /// The names of the `jwt-provider` entries that the intentions name.
+    fn provider_entries(&self) -> impl Iterator<Item = EntryName> {
+        let names = self.intentions.iter().flat_map(|section| section.providers());
+        names.filter_map(|name| EntryName::parse(EntryKind::JwtProvider, name).ok())
+    }
+
+    /// Whether the answer about an entry is missing.
+    fn awaits_entries(&self) -> bool {
+        let mut entries = self.watches.iter().filter_map(|key| match key {
+            WatchKey::Entry(name) => Some(name),
+            _ => None,
+        });
+        entries.any(|name| !self.entries.contains_key(name))
+    }
+
+    /// The listeners whose chains are known.
+    fn listeners(&self, own: &Registration) -> BTreeMap<ListenerId, Arc<Listener>> {
+        if !self.acts_by_entries {
+            return own.listeners.clone();
+        }
+        let all = own.listeners.iter();
+        all.filter_map(|(id, listener)| Some((id.clone(), self.chains.listener(listener)?))).collect()
     }
 
     /// Publishes a snapshot if everything is known and something has changed.
@@ -248,6 +371,14 @@ impl Proxy {
         if self.leaf_from == LeafFrom::Agent && self.leaf.is_none() {
             return;
         }
+        if self.awaits_entries() {
+            return;
+        }
+        let chains = if self.acts_by_entries { self.chains.in_use() } else { own.chains.clone() };
+        let (listeners, targets) = (self.listeners(own), self.chains.targets_of(&chains));
+        let entries = self.entries.iter();
+        let entries = entries.filter_map(|(name, entry)| Some((name.clone(), Arc::clone(entry.as_ref()?))));
+        let entries = entries.collect();
         let next = self.version + 1;
         let last = self.published.as_deref();
         let snapshot = ProxySnapshot {
@@ -256,9 +387,10 @@ impl Proxy {
             proxy: versioned(Arc::clone(&own.proxy), last.map(|last| &last.proxy), next),
             roots: versioned(Arc::clone(roots), last.map(|last| &last.roots), next),
             intentions: versioned(Arc::clone(intentions), last.map(|last| &last.intentions), next),
-            targets: all_versioned(&self.targets, last.map(|last| &last.targets), next),
-            chains: all_versioned(&own.chains, last.map(|last| &last.chains), next),
-            listeners: all_versioned(&own.listeners, last.map(|last| &last.listeners), next),
+            entries: all_versioned(&entries, last.map(|last| &last.entries), next),
+            targets: all_versioned(&targets, last.map(|last| &last.targets), next),
+            chains: all_versioned(&chains, last.map(|last| &last.chains), next),
+            listeners: all_versioned(&listeners, last.map(|last| &last.listeners), next),
             leaf: self.leaf.clone(),
         };
         if last.is_some_and(|last| snapshot.differing(last).is_empty()) {
@@ -271,17 +403,13 @@ impl Proxy {
     }
 }
 
-impl Registration {
-    /// The watches that a proxy with this registration needs.
-    fn watches(&self, leaf_from: LeafFrom) -> BTreeSet<WatchKey> {
-        let service = &self.proxy.service;
-        let mut keys = BTreeSet::from([WatchKey::Roots, WatchKey::Intentions(service.clone())]);
-        if leaf_from == LeafFrom::Agent {
-            keys.insert(WatchKey::Leaf(service.clone()));
+impl WatchKey {
+    /// The chain that is watched, if it is one.
+    fn chain(&self) -> Option<&ChainId> {
+        match self {
+            Self::Chain(question) => Some(&question.chain),
+            Self::Roots | Self::Leaf(_) | Self::Intentions(_) | Self::Endpoints(_) | Self::Entry(_) => None,
         }
-        let targets = self.chains.values().flat_map(|chain| chain.targets());
-        keys.extend(targets.cloned().map(WatchKey::Endpoints));
-        keys
     }
 }
 

@@ -43,6 +43,12 @@ pub enum Refusal {
         /// The listener that has it.
         by: String,
     },
+    /// Its discovery chain is not to be had.
+    #[error("the discovery chain of the upstream cannot be read: {reason}")]
+    Chain {
+        /// The reason.
+        reason: String,
+    },
     /// Settings that cannot be parsed.
     #[error("{}", faults.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
     Settings {

@@ -10,7 +10,7 @@ use concord_model::{Datacenter, InstanceId, ServiceIdentity, ServiceRef, SpiffeE
 use serde::{Deserialize, Serialize};
 
 use crate::address::{BindAddress, LocalTarget};
-use crate::chain::{Chain, ChainId};
+use crate::chain::{Chain, ChainId, ChainQuestion};
 use crate::described::DescribedProxy;
 use crate::id::{ProxyId, UpstreamId};
 use crate::limits::UPSTREAMS_MAX;
@@ -76,7 +76,10 @@ pub enum ProxyFault {
 pub(crate) struct Registration {
     pub(crate) proxy: Arc<ProxySection>,
     pub(crate) listeners: BTreeMap<ListenerId, Arc<Listener>>,
+    /// Where upstreams lead without configuration entries.
     pub(crate) chains: BTreeMap<ChainId, Arc<Chain>>,
+    /// Whose discovery chains they need with them.
+    pub(crate) questions: Vec<ChainQuestion>,
 }
 
 impl Registration {
@@ -143,15 +146,21 @@ impl Registration {
         upstreams: &[Upstream],
         mut faults: Vec<ProxyFault>,
     ) -> Result<Self, Vec<ProxyFault>> {
-        let (mut listeners, mut chains) = (BTreeMap::new(), BTreeMap::new());
+        let (mut listeners, mut chains, mut questions) = (BTreeMap::new(), BTreeMap::new(), Vec::new());
         let read = read_upstreams(upstreams, &proxy.datacenter, inbound.as_ref(), &mut faults);
-        for ReadUpstream { listener, chain } in read {
+        for ReadUpstream { listener, leads } in read {
             let listener = Listener::Outbound(listener);
             listeners.insert(listener.id(), Arc::new(listener));
-            chains.extend(chain.map(|chain| (chain.id.clone(), Arc::new(chain))));
+            if let Some((chain, question)) = leads {
+                chains.insert(chain.id.clone(), Arc::new(chain));
+                questions.push(question);
+            }
         }
         listeners.extend(inbound.map(|own| (ListenerId::Inbound, Arc::new(Listener::Inbound(own)))));
-        if faults.is_empty() { Ok(Self { proxy: Arc::new(proxy), listeners, chains }) } else { Err(faults) }
+        if !faults.is_empty() {
+            return Err(faults);
+        }
+        Ok(Self { proxy: Arc::new(proxy), listeners, chains, questions })
     }
 }
 

@@ -7,6 +7,7 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
+use concord_model::entry::Protocol;
 use concord_model::proxy::Settings;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -91,6 +92,13 @@ impl<'a> SettingsReader<'a> {
     pub(crate) fn text(&mut self, key: &'static str) -> Option<&'a str> {
         let value = self.settings.get(key)?;
         self.or_fault(key, value, "a text", value.as_str()).filter(|text| !text.is_empty())
+    }
+
+    /// A protocol. One that is not known counts as `tcp`, as in Consul: its bytes are carried, and not looked into.
+    pub(crate) fn protocol(&mut self, key: &'static str) -> Protocol {
+        let Some(text) = self.text(key) else { return Protocol::default() };
+        let known = Protocol::ALL.iter().find(|known| known.as_str().eq_ignore_ascii_case(text));
+        known.copied().unwrap_or(Protocol::Tcp)
     }
 
     /// A host and a port, `host:port`.

@@ -2,12 +2,14 @@
 
 pub(crate) mod section;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Deref;
 use std::sync::Arc;
 
+use concord_mesh::entry::{providers_of, providers_of_source};
 use concord_mesh::intention::{DefaultPolicy, Policy};
 use concord_model::ca::{CaRoots, LeafCertificate};
+use concord_model::entry::{Entry, EntryName};
 use concord_model::intention::ServiceIntentions;
 use concord_model::{Secret, ServiceIdentity, ServiceRef, SpiffeError};
 use serde::{Deserialize, Serialize};
@@ -70,6 +72,10 @@ pub struct ProxySnapshot {
     pub roots: Versioned<CaRoots>,
     /// The intentions for its service.
     pub intentions: Versioned<IntentionSection>,
+    /// The configuration entries by which it acts, besides those that are part of its chains and settings: `mesh`,
+    /// and each `jwt-provider` that an intention names.
+    #[serde(skip)]
+    pub entries: BTreeMap<EntryName, Versioned<Entry>>,
     /// The targets of chains.
     #[serde(skip)]
     pub targets: BTreeMap<TargetId, Versioned<Target>>,
@@ -86,11 +92,11 @@ pub struct ProxySnapshot {
 }
 
 impl ProxySnapshot {
-    /// The same without targets, chains and listeners: the first message of a stream.
+    /// The same without entries, targets, chains and listeners: the first message of a stream.
     pub fn beginning(&self) -> Self {
-        let (targets, chains, listeners) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
+        let (entries, targets, chains, listeners) = Default::default();
         let Self { id, version, proxy, roots, intentions, leaf, .. } = self.clone();
-        Self { id, version, proxy, roots, intentions, targets, chains, listeners, leaf }
+        Self { id, version, proxy, roots, intentions, entries, targets, chains, listeners, leaf }
     }
 
     /// The listener for connections from the mesh; `None`: the proxy only calls.
@@ -109,10 +115,12 @@ impl ProxySnapshot {
         })
     }
 
-    /// The target of a chain, for a proxy that does not look into connections.
+    /// The target of a chain, for a proxy that does not understand discovery chains.
     pub fn resolve(&self, chain: &ChainId) -> Option<(&Resolve, &Arc<Target>)> {
-        let ChainStep::Resolve(resolve) = &self.chains.get(chain)?.start;
-        Some((resolve, &self.targets.get(&resolve.target)?.value))
+        match &self.chains.get(chain)?.start {
+            ChainStep::Resolve(resolve) => Some((resolve, &self.targets.get(&resolve.target)?.value)),
+            ChainStep::Compiled(_) => None,
+        }
     }
 
     /// The identity of the local service, which the proxy presents.
@@ -157,6 +165,13 @@ impl IntentionSection {
             entries.into_iter().filter(|entry| entry.destination.covers(&destination)).collect();
         entries.sort_by(|a, b| a.destination.cmp(&b.destination));
         Self { destination, entries, default }
+    }
+
+    /// The names of the `jwt-provider` entries that the intentions name.
+    pub fn providers(&self) -> BTreeSet<&str> {
+        let whole = self.entries.iter().flat_map(|entry| &entry.jwt).flat_map(providers_of);
+        let sources = self.entries.iter().flat_map(|entry| &entry.sources);
+        whole.chain(sources.flat_map(providers_of_source)).collect()
     }
 
     /// The entries, compiled.

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use concord_model::chain::ChainTarget;
+use concord_model::entry::ResolverSubset;
 use concord_model::{Datacenter, ServiceRef};
 use serde::{Deserialize, Serialize};
 
@@ -14,11 +16,36 @@ pub struct TargetId {
     pub service: ServiceRef,
     /// Its datacenter.
     pub datacenter: Datacenter,
+    /// Which of its instances; by default all. Subsets with the same filter are the same target, whatever their names.
+    #[serde(default, skip_serializing_if = "is_all")]
+    pub subset: ResolverSubset,
+}
+
+fn is_all(subset: &ResolverSubset) -> bool {
+    *subset == ResolverSubset::default()
+}
+
+impl TargetId {
+    /// All instances of a service.
+    pub fn all_of(service: ServiceRef, datacenter: Datacenter) -> Self {
+        Self { service, datacenter, subset: ResolverSubset::default() }
+    }
+
+    /// What a target of a discovery chain consists of; `None` if that is in a peered cluster.
+    pub fn of_chain(target: &ChainTarget) -> Option<Self> {
+        let (service, subset) = (target.service.clone(), target.subset.clone());
+        Some(Self { service, datacenter: target.datacenter.clone()?, subset })
+    }
 }
 
 impl fmt::Display for TargetId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} in {}", self.service, self.datacenter)
+        write!(f, "{} in {}", self.service, self.datacenter)?;
+        match &self.subset {
+            subset if is_all(subset) => Ok(()),
+            ResolverSubset { filter, only_passing: false } => write!(f, " where {filter}"),
+            ResolverSubset { filter, only_passing: true } => write!(f, " where {filter}, passing"),
+        }
     }
 }
 

@@ -1,22 +1,26 @@
 //! Interprets a registered upstream: its listener and its chain, or why it is refused.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::time::Duration;
 
+use concord_mesh::chain::Overrides;
+use concord_model::entry::GatewayMode;
 use concord_model::proxy::{Upstream, UpstreamKind};
-use concord_model::{Datacenter, ServiceName, ServiceRef};
+use concord_model::{Datacenter, ServiceName, ServiceRef, Span, Timeout};
 
 use crate::address::BindAddress;
-use crate::chain::{Chain, ChainId, ChainStep, Resolve};
+use crate::chain::{Chain, ChainId, ChainQuestion, ChainStep, Resolve};
 use crate::id::UpstreamId;
 use crate::listener::{Leads, OutboundListener, UpstreamLimits};
 use crate::refusal::Refusal;
 use crate::settings::{SettingFault, SettingsReader};
 use crate::target::TargetId;
 
-/// An interpreted upstream: its listener, and its chain unless it is refused.
+/// An interpreted upstream: its listener, and where it leads, unless it is refused: without configuration entries, and
+/// with them.
 pub(crate) struct ReadUpstream {
     pub(crate) listener: OutboundListener,
-    pub(crate) chain: Option<Chain>,
+    pub(crate) leads: Option<(Chain, ChainQuestion)>,
 }
 
 impl ReadUpstream {
@@ -26,6 +30,7 @@ impl ReadUpstream {
         let name = upstream.name.exact().filter(|_| !upstream.centrally_configured)?;
         let mut reader = SettingsReader::new(&upstream.config);
         let connect_timeout = reader.millis("connect_timeout_ms");
+        let protocol = reader.protocol("protocol");
         reader.object("limits");
         let limits = UpstreamLimits {
             max_connections: reader.nested_limit("limits", "max_connections"),
@@ -35,35 +40,46 @@ impl ReadUpstream {
         let faults = reader.faults;
         let id = UpstreamId::of(upstream);
         let bind = bind(upstream);
-        let (leads, chain) = match refusal(upstream, bind.as_ref().err(), faults) {
+        let chain = ChainId::of(&id);
+        let (goes, leads) = match refusal(upstream, bind.as_ref().err(), faults) {
             Some(refusal) => (Leads::Refused(refusal), None),
             None => {
-                let resolve = Resolve { target: target(upstream, name, local), connect_timeout };
-                let chain = Chain { id: ChainId::of(&id), start: ChainStep::Resolve(resolve) };
-                (Leads::Chain(chain.id.clone()), Some(chain))
+                let target = target(upstream, name, local);
+                let overrides = Overrides {
+                    protocol,
+                    mesh_gateway: GatewayMode::default(),
+                    connect_timeout: connect_timeout.map(timeout).unwrap_or_default(),
+                };
+                let (service, datacenter) = (target.service.clone(), target.datacenter.clone());
+                let question = ChainQuestion { chain: chain.clone(), service, datacenter, overrides };
+                let start = ChainStep::Resolve(Resolve { target, connect_timeout });
+                (Leads::Chain(chain.clone()), Some((Chain { id: chain, start }, question)))
             }
         };
         let (bind, settings) = (bind.ok(), upstream.config.clone());
-        Some(Self { listener: OutboundListener { upstream: id, bind, leads, limits, settings }, chain })
+        let listener = OutboundListener { upstream: id, bind, leads: goes, limits, settings };
+        Some(Self { listener, leads })
     }
 
     /// Refuses it, because it conflicts with others in the registration.
     pub(crate) fn refuse(&mut self, refusal: Refusal) {
         self.listener.leads = Leads::Refused(refusal);
-        self.chain = None;
+        self.leads = None;
     }
 }
 
+fn timeout(time: Duration) -> Timeout {
+    Timeout(Span::from_nanos(i64::try_from(time.as_nanos()).unwrap_or(i64::MAX)))
+}
+
 fn target(upstream: &Upstream, name: &ServiceName, local: &Datacenter) -> TargetId {
-    TargetId {
-        service: ServiceRef {
-            partition: upstream.partition.clone(),
-            namespace: upstream.namespace.clone(),
-            peer: upstream.peer.clone(),
-            name: name.clone(),
-        },
-        datacenter: upstream.datacenter.as_ref().unwrap_or(local).clone(),
-    }
+    let service = ServiceRef {
+        partition: upstream.partition.clone(),
+        namespace: upstream.namespace.clone(),
+        peer: upstream.peer.clone(),
+        name: name.clone(),
+    };
+    TargetId::all_of(service, upstream.datacenter.as_ref().unwrap_or(local).clone())
 }
 
 fn refusal(upstream: &Upstream, bind: Option<&Refusal>, faults: Vec<SettingFault>) -> Option<Refusal> {

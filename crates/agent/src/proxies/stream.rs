@@ -1,23 +1,19 @@
 //! One attached proxy: its machine, its watches, its stream.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::ops::ControlFlow::{self, Break, Continue};
 use std::sync::Arc;
 
 use concord_acl::{Labelled, Level, Right};
 use concord_model::catalog::NodeScope;
-use concord_model::{Datacenter, InstanceId, ServiceRef};
+use concord_model::{InstanceId, ServiceRef};
 use concord_proxycfg::{
-    DescribedProxy, Effect, Endpoint, Event, Proxy, ProxyFault, ProxyId, ProxySnapshot, Understood, WatchKey,
+    DescribedProxy, Effect, Event, Proxy, ProxyFault, ProxyId, ProxySnapshot, Understood, WatchKey,
 };
-use concord_rpc::request::{InstanceHealth, InstanceSelection, ReadCaRoots, ServiceHealth};
-use concord_rpc::{Attach, Caller, Head, RpcError, SnapshotEvent};
-use concord_runtime::Backoff;
+use concord_rpc::{Attach, Caller, RpcError, SnapshotEvent};
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::DropGuard;
 
-use crate::answer::CacheAnswer;
-use crate::cache::{Cached, IntentionSet, IntentionsTo};
+use super::watching::Watching;
 use crate::limits::PROXY_INPUTS;
 use crate::local::ServiceRecord;
 use crate::proxies::Proxies;
@@ -76,7 +72,7 @@ impl Attached {
             namespace: concord_model::Namespace::default(),
             instance: standing.id(),
         };
-        let machine = Proxy::new(proxy, config.datacenter.clone(), attach.leaf);
+        let machine = Proxy::new(proxy, config.datacenter.clone(), attach.leaf, &attach.understands);
         let (tell, news) = mpsc::channel(PROXY_INPUTS);
         let changes = proxies.local.changes();
         Self {
@@ -225,7 +221,7 @@ impl Attached {
     fn start_watch(&mut self, key: WatchKey) {
         let watching = Watching {
             proxies: self.proxies.clone(),
-            caller: self.follow.caller(),
+            token: self.follow.token().cloned(),
             key: key.clone(),
             tell: self.tell.clone(),
         };
@@ -241,112 +237,6 @@ impl Standing {
             Self::Registered(id) => id.clone(),
             Self::Described(proxy) => proxy.id(),
         }
-    }
-}
-
-/// One watch of a proxy.
-struct Watching {
-    proxies: Proxies,
-    caller: Result<Caller, RpcError>,
-    key: WatchKey,
-    tell: mpsc::Sender<Result<Event, RpcError>>,
-}
-
-/// The next request of a watch, and the pause after errors.
-#[derive(Default)]
-struct Pace {
-    head: Head,
-    backoff: Backoff,
-}
-
-impl Watching {
-    async fn run(self) {
-        let ended = match &self.caller {
-            Ok(caller) => self.watch(caller).await,
-            Err(error) => Some(error.clone()),
-        };
-        if let Some(error) = ended {
-            let _ = self.tell.send(Err(error)).await;
-        }
-    }
-
-    /// Watches until the proxy is gone, or until the watch is refused. Returns the reason of a refusal.
-    async fn watch(&self, caller: &Caller) -> Option<RpcError> {
-        match &self.key {
-            WatchKey::Roots => self.follow(caller, ReadCaRoots {}, None, Event::RootsChanged).await,
-            WatchKey::Intentions(destination) => {
-                let event = |set: Arc<IntentionSet>| Event::IntentionsChanged {
-                    destination: destination.clone(),
-                    entries: set.entries.clone(),
-                    default: self.proxies.site.config.intention_default(),
-                };
-                self.follow(caller, IntentionsTo(destination.clone()), None, event).await
-            }
-            WatchKey::Endpoints(target) => {
-                let select = InstanceSelection::connect(target.service.clone());
-                let here = &self.proxies.site.config.datacenter;
-                let endpoint =
-                    |one: &InstanceHealth| Endpoint::of_catalog(&one.node, &one.service, &one.checks, here);
-                let event = |instances: Arc<Vec<InstanceHealth>>| Event::EndpointsChanged {
-                    target: target.clone(),
-                    endpoints: instances.iter().filter_map(endpoint).collect(),
-                };
-                let question = ServiceHealth { select, worst: None };
-                self.follow(caller, question, Some(target.datacenter.clone()), event).await
-            }
-            WatchKey::Leaf(service) => {
-                let event = |leaf| Event::LeafChanged { service: service.clone(), leaf };
-                let mut pace = Pace::default();
-                loop {
-                    let answer = self.proxies.connect.leaf(caller, &service.name, &pace.head).await;
-                    if let Break(ended) = self.tell(&mut pace, answer, event).await {
-                        return ended;
-                    }
-                }
-            }
-        }
-    }
-
-    /// Follows a question that the cache answers.
-    async fn follow<C: Cached>(
-        &self,
-        caller: &Caller,
-        question: C,
-        datacenter: Option<Datacenter>,
-        event: impl Fn(Arc<C::Kept>) -> Event,
-    ) -> Option<RpcError> {
-        let mut pace = Pace { head: Head { datacenter, ..Head::default() }, ..Pace::default() };
-        loop {
-            let answer = self.proxies.answers.read(caller, &question, &pace.head).await;
-            if let Break(ended) = self.tell(&mut pace, answer, &event).await {
-                return ended;
-            }
-        }
-    }
-
-    /// Passes an answer to the machine. After an error waits until it is time to ask again.
-    async fn tell<T>(
-        &self,
-        pace: &mut Pace,
-        answer: Result<CacheAnswer<Arc<T>>, RpcError>,
-        event: impl Fn(Arc<T>) -> Event,
-    ) -> ControlFlow<Option<RpcError>> {
-        match answer {
-            Ok(answer) => {
-                pace.backoff.reset();
-                pace.head.min_index = answer.index;
-                if self.tell.send(Ok(event(answer.value))).await.is_err() {
-                    return Break(None);
-                }
-            }
-            Err(error) if error.is_denial() => return Break(Some(error)),
-            Err(error) => {
-                tracing::debug!(watch = ?self.key, %error, "a proxy's watch failed, will retry");
-                let world = &self.proxies.site.world;
-                world.clock.sleep(pace.backoff.next(&*world.entropy)).await;
-            }
-        }
-        Continue(())
     }
 }
 

@@ -34,7 +34,7 @@ impl Request {
 }
 
 /// What whoever sends the requests wants otherwise than the entries say.
-#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, Hash, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
 #[serde(default)]
 pub struct Overrides {
     /// The protocol. One that is not like HTTP turns routers and splitters off.

@@ -414,6 +414,7 @@ fn respelled(decision: Decision, settings: RequestNormalization) -> Vec<String> 
         called: &called,
         known: &[],
         sees_chain: &|_| true,
+        enough: &|| false,
         default: DefaultPolicy { action: Action::Deny, source: DefaultSource::AclDefault },
         datacenter: &Datacenter::parse("dc1").unwrap(),
     };

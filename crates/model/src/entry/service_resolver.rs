@@ -53,7 +53,7 @@ impl ServiceResolver {
 }
 
 /// Some instances of a service.
-#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
 #[serde(default)]
 pub struct ResolverSubset {
     /// The expression that selects them; empty for all.

@@ -7,9 +7,8 @@
 //! Sections name each other. A section is sent before those that name it, and removed after them:
 //!
 //! ```text
-//! Proxy, Roots, Intentions, Leaf │ Target │ Chain │ Listener │ Listener gone │ Chain gone │ Target gone
-//!                                  new or changed, with the     what nothing names any more, from the
-//!                                  named before the naming      naming to the named
+//! Proxy, Roots │ Entry │ Intentions, Leaf │ Target │ Chain │ Listener │ Listener gone │ Chain gone │ Target gone, Entry gone
+//!    new or changed, with the named before the naming            what nothing names any more, from the naming to the named
 //! ```
 //!
 //! So after each section, every listener finds its chain and every chain its targets. A section that would break this
@@ -19,6 +18,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use concord_model::ca::CaRoots;
+use concord_model::entry::{Entry, EntryName};
 use serde::{Deserialize, Serialize};
 
 use super::{IntentionSection, Leaf, ProxySnapshot, Versioned};
@@ -35,6 +35,8 @@ pub enum Section {
     Proxy,
     /// The root certificates.
     Roots,
+    /// One configuration entry.
+    Entry(EntryName),
     /// The intentions.
     Intentions,
     /// One target.
@@ -67,6 +69,8 @@ pub enum SectionBody {
     Proxy(Versioned<ProxySection>),
     /// The root certificates.
     Roots(Versioned<CaRoots>),
+    /// One configuration entry, new or changed.
+    Entry(Versioned<Entry>),
     /// The intentions.
     Intentions(Versioned<IntentionSection>),
     /// One target, new or changed.
@@ -81,6 +85,8 @@ pub enum SectionBody {
     ChainGone(ChainId),
     /// A target is removed.
     TargetGone(TargetId),
+    /// An entry is removed.
+    EntryGone(EntryName),
     /// The certificate and its key, made by the agent for a proxy in its own process: it has no wire form.
     #[serde(skip)]
     Leaf(Arc<Leaf>),
@@ -103,7 +109,7 @@ pub enum ApplyError {
         /// The chain.
         chain: ChainId,
         /// The target.
-        target: TargetId,
+        target: Box<TargetId>,
     },
     /// A listener names a missing chain.
     #[error("the listener of {listener} leads to chain {chain}, of which nothing is known")]
@@ -127,6 +133,8 @@ impl SectionUpdate {
         match &self.body {
             SectionBody::Proxy(_) => Section::Proxy,
             SectionBody::Roots(_) => Section::Roots,
+            SectionBody::Entry(entry) => Section::Entry(entry.name()),
+            SectionBody::EntryGone(name) => Section::Entry(name.clone()),
             SectionBody::Intentions(_) => Section::Intentions,
             SectionBody::Target(target) => Section::Target(target.id.clone()),
             SectionBody::Chain(chain) => Section::Chain(chain.id.clone()),
@@ -164,6 +172,7 @@ impl ProxySnapshot {
         if differ(&self.roots, &old.roots) {
             bodies.push(SectionBody::Roots(self.roots.clone()));
         }
+        bodies.extend(changed(&self.entries, &old.entries).map(SectionBody::Entry));
         if differ(&self.intentions, &old.intentions) {
             bodies.push(SectionBody::Intentions(self.intentions.clone()));
         }
@@ -176,6 +185,7 @@ impl ProxySnapshot {
         bodies.extend(gone(&self.listeners, &old.listeners).map(SectionBody::ListenerGone));
         bodies.extend(gone(&self.chains, &old.chains).map(SectionBody::ChainGone));
         bodies.extend(gone(&self.targets, &old.targets).map(SectionBody::TargetGone));
+        bodies.extend(gone(&self.entries, &old.entries).map(SectionBody::EntryGone));
         bodies
     }
 
@@ -187,6 +197,8 @@ impl ProxySnapshot {
         match body {
             SectionBody::Proxy(proxy) => self.proxy = proxy,
             SectionBody::Roots(roots) => self.roots = roots,
+            SectionBody::Entry(entry) => drop(self.entries.insert(entry.name(), entry)),
+            SectionBody::EntryGone(name) => drop(self.entries.remove(&name)),
             SectionBody::Intentions(intentions) => self.intentions = intentions,
             SectionBody::Target(target) => drop(self.targets.insert(target.id.clone(), target)),
             SectionBody::Chain(chain) => drop(self.chains.insert(chain.id.clone(), chain)),
@@ -209,12 +221,14 @@ impl ProxySnapshot {
             | SectionBody::Roots(_)
             | SectionBody::Intentions(_)
             | SectionBody::ListenerGone(_)
+            | SectionBody::EntryGone(_)
             | SectionBody::Leaf(_) => Ok(()),
+            SectionBody::Entry(entry) => self.room(self.entries.contains_key(&entry.name())),
             SectionBody::Target(target) => self.room(self.targets.contains_key(&target.id)),
             SectionBody::Chain(chain) => {
-                let missing = chain.targets().find(|target| !self.targets.contains_key(*target));
-                if let Some(target) = missing.cloned() {
-                    return Err(ApplyError::NoTarget { chain: chain.id.clone(), target });
+                let missing = chain.targets().into_iter().find(|target| !self.targets.contains_key(target));
+                if let Some(target) = missing {
+                    return Err(ApplyError::NoTarget { chain: chain.id.clone(), target: Box::new(target) });
                 }
                 self.room(self.chains.contains_key(&chain.id))
             }
@@ -229,7 +243,7 @@ impl ProxySnapshot {
                 if used { Err(ApplyError::InUse(update.section())) } else { Ok(()) }
             }
             SectionBody::TargetGone(id) => {
-                let used = self.chains.values().any(|chain| chain.targets().any(|target| target == id));
+                let used = self.chains.values().any(|chain| chain.targets().contains(id));
                 if used { Err(ApplyError::InUse(update.section())) } else { Ok(()) }
             }
         }
@@ -237,7 +251,8 @@ impl ProxySnapshot {
 
     /// Checks that there is room for a section. A section that replaces itself always has room.
     fn room(&self, is_here: bool) -> Result<(), ApplyError> {
-        let sections = SINGLE_SECTIONS + self.targets.len() + self.chains.len() + self.listeners.len();
+        let many = [self.entries.len(), self.targets.len(), self.chains.len(), self.listeners.len()];
+        let sections = SINGLE_SECTIONS + many.iter().sum::<usize>();
         if is_here || sections < SECTIONS_MAX { Ok(()) } else { Err(ApplyError::TooMany) }
     }
 }

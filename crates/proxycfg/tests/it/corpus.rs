@@ -13,11 +13,12 @@ use std::time::Duration;
 
 use concord_model::ca::{CaRoot, CaRoots, KeyKind};
 use concord_model::catalog::Locality;
+use concord_model::entry::{EntryKind, EntryName, ResolverSubset};
 use concord_model::intention::Action;
 use concord_model::{InstanceId, Stamp, Timestamp};
 use concord_proxycfg::*;
 
-use crate::world::{DENY, World, dc, endpoint, entry, service, settings, target, upstream};
+use crate::world::{DENY, World, compiled, dc, endpoint, entry, mesh, service, settings, target, upstream};
 
 fn versioned<T>(value: T) -> Versioned<T> {
     Versioned { version: 3, value: Arc::new(value) }
@@ -102,6 +103,7 @@ fn refusals() -> Vec<(&'static str, Refusal)> {
         ("bind-address", Refusal::BindAddress { address: text("localhost") }),
         ("socket-mode", Refusal::SocketMode { mode: text("rw") }),
         ("bind-taken", Refusal::BindTaken { bind: text("127.0.0.1:9000"), by: text("upstream db") }),
+        ("chain", Refusal::Chain { reason: text("a circle") }),
         ("settings", Refusal::Settings { faults: vec![SettingFault { key, found, expected }] }),
     ]
 }
@@ -120,6 +122,8 @@ fn sample(number: usize) -> Option<(&'static str, SectionBody)> {
         SectionBody::ListenerGone(ListenerId::Upstream(upstream_id())),
         SectionBody::ChainGone(ChainId::of(&upstream_id())),
         SectionBody::TargetGone(target("api")),
+        SectionBody::Entry(versioned(Arc::unwrap_or_clone(mesh(true)))),
+        SectionBody::EntryGone(EntryName::only(EntryKind::Mesh)),
     ];
     let body = all.get(number)?.clone();
     let (name, at) = match &body {
@@ -132,6 +136,8 @@ fn sample(number: usize) -> Option<(&'static str, SectionBody)> {
         SectionBody::ListenerGone(_) => ("listener-gone", 6),
         SectionBody::ChainGone(_) => ("chain-gone", 7),
         SectionBody::TargetGone(_) => ("target-gone", 8),
+        SectionBody::Entry(_) => ("entry", 9),
+        SectionBody::EntryGone(_) => ("entry-gone", 10),
         SectionBody::Leaf(_) => panic!("a key has no wire form"),
     };
     assert_eq!(number, at, "one sample of each");
@@ -164,7 +170,13 @@ fn sections_of_every_kind_are_read_as_they_were_meant() {
         check(name, body);
         count += 1;
     }
-    assert_eq!(count, 9);
+    assert_eq!(count, 11);
+    let start = ChainStep::Compiled(compiled("api", &["api", "db"]));
+    let chain = Chain { id: ChainId::of(&upstream_id()), start };
+    check("chain-compiled", SectionBody::Chain(versioned(chain)));
+    let subset = ResolverSubset { filter: "Service.Meta.v == 1".to_owned(), only_passing: true };
+    let part = Target { id: TargetId { subset, ..target("api") }, endpoints: None };
+    check("target-subset", SectionBody::Target(versioned(part)));
     check("listener-inbound", SectionBody::Listener(versioned(inbound())));
     check("listener-gone-inbound", SectionBody::ListenerGone(ListenerId::Inbound));
     check("target-unknown", SectionBody::Target(versioned(Target { id: target("api"), endpoints: None })));

@@ -114,7 +114,8 @@ fn a_description_from_the_wire_is_checked_again() {
 #[test]
 fn a_name_no_certificate_can_carry_is_refused_where_it_is_read() {
     let odd = DescribedProxy::try_new(name("a b"), None, vec![to("db", "127.0.0.1:9191")]).unwrap();
-    let (mut proxy, mut effects) = (Proxy::new(crate::world::id(), dc("dc1"), LeafFrom::Proxy), vec![]);
+    let (mut proxy, mut effects) =
+        (Proxy::new(crate::world::id(), dc("dc1"), LeafFrom::Proxy, &crate::world::plain()), vec![]);
     proxy.on(Event::ProxyDescribed(Arc::new(odd)), &mut effects);
     match effects.as_slice() {
         [Effect::Refuse(faults)] => assert!(faults[0].to_string().contains("can have no certificate")),

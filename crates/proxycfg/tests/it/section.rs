@@ -9,7 +9,7 @@ use concord_proxycfg::{
     Target, UPSTREAMS_MAX, UpstreamId, Versioned,
 };
 
-use crate::world::{DENY, World, endpoint, entry, roots, settings, sidecar, target, upstream};
+use crate::world::{DENY, World, endpoint, entry, mesh, roots, settings, sidecar, target, upstream};
 
 /// A small deterministic generator (xorshift64); one seed is one history.
 struct Random(u64);
@@ -27,7 +27,7 @@ const SERVICES: [&str; 4] = ["api", "db", "cache", "mail"];
 
 fn step(world: &mut World, random: &mut Random) {
     let of = ["web", "shop"][random.below(2)];
-    match random.below(6) {
+    match random.below(8) {
         0 => {
             let chosen = SERVICES.iter().enumerate().filter(|_| random.below(2) == 0);
             let upstreams: Vec<_> = chosen.map(|(i, to)| upstream(to, 9000 + i as u16)).collect();
@@ -53,6 +53,11 @@ fn step(world: &mut World, random: &mut Random) {
             let count = random.below(3);
             world.endpoints(to, (0..count).map(|i| endpoint(to, &format!("n{i}"), 21000)).collect());
         }
+        5 => {
+            let to: Vec<_> = SERVICES.into_iter().filter(|_| random.below(3) == 0).collect();
+            world.chain(SERVICES[random.below(4)], if to.is_empty() { &["api"] } else { &to });
+        }
+        6 => world.mesh((random.below(2) == 0).then(|| mesh(random.below(2) == 0))),
         _ if random.below(20) == 0 => world.on(Event::Gone),
         _ => world.last.clear(),
     }
@@ -77,7 +82,7 @@ fn assert_whole(snapshot: &ProxySnapshot) {
     }
     for (id, chain) in &snapshot.chains {
         assert_eq!(*id, chain.id);
-        assert!(chain.targets().all(|target| snapshot.targets.contains_key(target)), "{id}");
+        assert!(chain.targets().iter().all(|target| snapshot.targets.contains_key(target)), "{id}");
     }
 }
 
@@ -86,7 +91,7 @@ fn sections_lead_to_the_snapshot() {
     let (mut compared, mut sections) = (0, 0);
     for seed in 1..=300u64 {
         let mut random = Random(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15));
-        let mut world = World::new();
+        let mut world = if seed % 2 == 0 { World::new() } else { World::by_entries() };
         // A follower of every publication, and one that skips most.
         let mut close: Option<ProxySnapshot> = None;
         let mut distant: Option<ProxySnapshot> = None;
@@ -124,7 +129,7 @@ fn in_whatever_order_they_come_no_section_lacks_what_it_names() {
     let (mut taken, mut refused) = (0, 0);
     for seed in 1..=100u64 {
         let mut random = Random(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15));
-        let mut world = World::new();
+        let mut world = if seed % 2 == 0 { World::new() } else { World::by_entries() };
         let mut own: Option<ProxySnapshot> = None;
         for _ in 0..50 {
             step(&mut world, &mut random);

@@ -2,18 +2,20 @@
 
 use std::sync::Arc;
 
+use concord_mesh::chain::{ChainFailover, ChainNode, ChainTarget, CompiledChain, NextNode, ResolverNode};
 use concord_mesh::intention::{DefaultPolicy, DefaultSource};
 use concord_model::ca::{CaRoots, LeafCertificate};
 use concord_model::catalog::{CheckStatus, NodeScope, ServiceInstance};
+use concord_model::entry::{Entry, EntryKind, EntryName, GatewayMode, Protocol, ResolverSubset};
 use concord_model::intention::{Action, Decision, Destination, ServiceIntentions, Source, SourceIntention};
 use concord_model::proxy::{ProxyConfig, ServiceKind, Settings, Upstream, UpstreamKind};
 use concord_model::{
     Datacenter, InstanceId, Namespace, NodeName, Partition, Pattern, Secret, ServiceName, ServiceRef, Stamp,
-    Timestamp, TrustDomain,
+    Timeout, Timestamp, TrustDomain,
 };
 use concord_proxycfg::{
-    Effect, Endpoint, Endpoints, Event, ExpectedIdentity, Leaf, LeafFrom, OutboundListener, Proxy, ProxyId,
-    ProxySnapshot, TargetId, UpstreamId,
+    ChainId, ChainQuestion, Effect, Endpoint, Endpoints, Event, ExpectedIdentity, Feature, Leaf, LeafFrom,
+    OutboundListener, Proxy, ProxyId, ProxySnapshot, TargetId, Understood, UpstreamId, WatchKey,
 };
 
 pub(crate) const DENY: DefaultPolicy =
@@ -124,8 +126,65 @@ pub(crate) fn entry(from: &str, to: &str, action: Action) -> Arc<ServiceIntentio
     })
 }
 
+/// A `mesh` entry.
+pub(crate) fn mesh(destinations_only: bool) -> Arc<Entry> {
+    let said = format!(r#"{{"transparent_proxy": {{"mesh_destinations_only": {destinations_only}}}}}"#);
+    let text =
+        format!(r#"{{"mesh": {{"scope": {{"namespace": "default", "name": "mesh"}}, "said": {said}}}}}"#);
+    Arc::new(serde_json::from_str(&text).unwrap())
+}
+
+/// A chain that leads to the first of these services, or to the others if that fails.
+pub(crate) fn compiled(of: &str, to: &[&str]) -> Arc<CompiledChain> {
+    let target = |to: &&str| ChainTarget {
+        id: (*to).to_owned(),
+        service: service(to),
+        subset_name: String::new(),
+        subset: ResolverSubset::default(),
+        datacenter: Some(dc("dc1")),
+        mesh_gateway: GatewayMode::default(),
+        mesh_gateway_origin: None,
+        dialed_directly: false,
+        connect_timeout: Timeout::default(),
+        external: None,
+        sni: String::new(),
+        name: String::new(),
+    };
+    let failover = |to: &&str| ChainFailover { target: (*to).to_owned(), origins: vec![] };
+    let node = ResolverNode {
+        target: to[0].to_owned(),
+        default: false,
+        connect_timeout: Timeout::default(),
+        request_timeout: Timeout::default(),
+        failover: to[1..].iter().map(failover).collect(),
+        load_balancer: None,
+        entry: None,
+    };
+    Arc::new(CompiledChain {
+        service: service(of),
+        datacenter: dc("dc1"),
+        customization_hash: String::new(),
+        default: false,
+        protocol: Protocol::Tcp,
+        protocol_origin: None,
+        service_meta: [].into(),
+        envoy_extensions: vec![],
+        start: NextNode { key: format!("resolver:{}", to[0]), via: vec![] },
+        nodes: [(format!("resolver:{}", to[0]), ChainNode::Resolver(node))].into(),
+        targets: to.iter().map(|to| ((*to).to_owned(), target(to))).collect(),
+        auto_virtual_ips: vec![],
+        manual_virtual_ips: vec![],
+    })
+}
+
+/// What a proxy understands that does not act by configuration entries.
+pub(crate) fn plain() -> Understood {
+    let by_entries = [Feature::Entries, Feature::DiscoveryChains];
+    Understood::of(Feature::ALL.into_iter().filter(|feature| !by_entries.contains(feature)))
+}
+
 pub(crate) fn target(to: &str) -> TargetId {
-    TargetId { service: service(to), datacenter: dc("dc1") }
+    TargetId::all_of(service(to), dc("dc1"))
 }
 
 pub(crate) fn endpoint(of: &str, node: &str, port: u16) -> Endpoint {
@@ -151,11 +210,17 @@ pub(crate) struct World {
 
 impl World {
     pub(crate) fn new() -> Self {
-        Self { proxy: Proxy::new(id(), dc("dc1"), LeafFrom::Proxy), last: vec![] }
+        Self { proxy: Proxy::new(id(), dc("dc1"), LeafFrom::Proxy, &plain()), last: vec![] }
     }
 
     pub(crate) fn with_leaf() -> Self {
-        Self { proxy: Proxy::new(id(), dc("dc1"), LeafFrom::Agent), last: vec![] }
+        Self { proxy: Proxy::new(id(), dc("dc1"), LeafFrom::Agent, &plain()), last: vec![] }
+    }
+
+    /// A proxy that acts by configuration entries.
+    pub(crate) fn by_entries() -> Self {
+        let all = Understood::of(Feature::ALL);
+        Self { proxy: Proxy::new(id(), dc("dc1"), LeafFrom::Proxy, &all), last: vec![] }
     }
 
     /// A sidecar of `web` that calls `api`, fully told.
@@ -184,6 +249,27 @@ impl World {
         default: DefaultPolicy,
     ) {
         self.on(Event::IntentionsChanged { destination: service(of), entries, default });
+    }
+
+    /// What is asked about the chain of an upstream at present.
+    pub(crate) fn question(&self, of: &str) -> Option<ChainQuestion> {
+        let id = ChainId::of(&UpstreamId::of(&upstream(of, 0)));
+        self.proxy.watches().find_map(|key| match key {
+            WatchKey::Chain(question) if question.chain == id => Some(question.clone()),
+            _ => None,
+        })
+    }
+
+    /// The chain of an upstream leads to the first of these services, or to the others if that fails.
+    pub(crate) fn chain(&mut self, of: &str, to: &[&str]) {
+        self.last.clear();
+        if let Some(question) = self.question(of) {
+            self.on(Event::ChainChanged { question, chain: compiled(of, to) });
+        }
+    }
+
+    pub(crate) fn mesh(&mut self, entry: Option<Arc<Entry>>) {
+        self.on(Event::EntryChanged { name: EntryName::only(EntryKind::Mesh), entry });
     }
 
     pub(crate) fn endpoints(&mut self, of: &str, endpoints: Vec<Endpoint>) {

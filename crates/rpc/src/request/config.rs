@@ -5,7 +5,7 @@ use concord_model::entry::{Entry, EntryKind, EntryName};
 use serde::{Deserialize, Serialize};
 
 /// One configuration entry.
-#[derive(Clone, Debug, Deserialize, Serialize)]
+#[derive(Clone, Debug, Deserialize, Eq, Hash, PartialEq, Serialize)]
 pub struct ReadEntry {
     /// Which.
     pub name: EntryName,

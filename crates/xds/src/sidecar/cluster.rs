@@ -91,7 +91,7 @@ pub(super) fn stricter(one: UpstreamLimits, other: UpstreamLimits) -> UpstreamLi
 
 /// The identity that every instance of the target proves.
 fn identity(target: &TargetId, trust_domain: &TrustDomain) -> String {
-    let TargetId { service, datacenter } = target;
+    let TargetId { service, datacenter, subset: _ } = target;
     let partition =
         if service.partition.is_default() { String::new() } else { format!("/ap/{}", service.partition) };
     format!(

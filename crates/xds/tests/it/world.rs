@@ -14,6 +14,7 @@ use concord_model::{
 };
 use concord_proxycfg::{
     Effect, Endpoint, Event, ExpectedIdentity, Leaf, LeafFrom, Proxy, ProxyId, ProxySnapshot, TargetId,
+    Understood,
 };
 use concord_xds::{Resource, ResourceSet, ResourceType};
 use prost::{Message, Name};
@@ -162,7 +163,7 @@ pub(crate) fn snapshot(
         namespace: Namespace::default(),
         instance: instance.id.clone(),
     };
-    let mut proxy = Proxy::new(id, dc("dc1"), LeafFrom::Agent);
+    let mut proxy = Proxy::new(id, dc("dc1"), LeafFrom::Agent, &Understood::default());
     let mut out = Vec::new();
     let destination = service("web");
     let entries = entries.into_iter().map(Arc::new).collect();
@@ -171,7 +172,7 @@ pub(crate) fn snapshot(
     proxy.on(Event::LeafChanged { service: destination.clone(), leaf: leaf() }, &mut out);
     proxy.on(Event::IntentionsChanged { destination, entries, default: default(action) }, &mut out);
     for (to, endpoints) in endpoints {
-        let target = TargetId { service: service(to), datacenter: dc("dc1") };
+        let target = TargetId::all_of(service(to), dc("dc1"));
         proxy.on(Event::EndpointsChanged { target, endpoints }, &mut out);
     }
     assert!(!out.iter().any(|effect| matches!(effect, Effect::Refuse(_))), "{out:?}");

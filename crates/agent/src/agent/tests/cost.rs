@@ -7,12 +7,11 @@ use concord_api::definition::{CheckDefinition, ServiceDefinition};
 use concord_model::catalog::CheckStatus;
 use concord_model::intention::{Action, ServiceIntentions};
 use concord_model::{CheckId, ServiceRef};
-use concord_proxycfg::{Feature, Understood};
 use concord_rpc::{Attach, Head, ProxyTarget, SnapshotSource};
 
 use crate::cache::IntentionsTo;
 use crate::limits::{CHECK_STATE_PAUSE, REFRESH_DIGEST_MAX};
-use crate::testing::{Asked, Bench, intention, name, open, service_id, settle};
+use crate::testing::{Asked, Bench, intention, name, open, plain, service_id, settle};
 
 /// What was done since a certain moment.
 #[derive(Clone, Copy, Debug)]
@@ -111,7 +110,7 @@ async fn an_attached_proxy_looks_once_at_a_change_that_is_not_about_it() {
         bench.world.clock.sleep(2 * CHECK_STATE_PAUSE).await;
         costs.push(since(&bench, before).records);
         let target = ProxyTarget::registered(service_id("web-sidecar-proxy"));
-        let attach = Attach::new(target, Understood::of(Feature::ALL));
+        let attach = Attach::new(target, plain());
         streams.push(bench.agent.proxies.attach(attach, None).await.unwrap());
         settle().await;
         // The first change that it notices tells it its version.

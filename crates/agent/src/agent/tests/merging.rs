@@ -10,13 +10,12 @@ use concord_mesh::defaults::{gather, merge, question};
 use concord_model::Stamp;
 use concord_model::catalog::{NodeScope, ServiceInstance};
 use concord_model::entry::{Entry, EntryKind, EntryName, Record};
-use concord_proxycfg::{Feature, Understood};
 use concord_rpc::{Attach, ProxyTarget, RpcError, SnapshotEvent, SnapshotSource};
 use concord_runtime::timeout;
 use futures::StreamExt;
 use serde_json::{Value, json};
 
-use crate::testing::{Bench, open, service_id, settle, strict};
+use crate::testing::{Bench, open, plain, service_id, settle, strict};
 
 const WEB: &str = r#"{"Name":"web","Port":8080,"Connect":{"SidecarService":{"Proxy":{"Upstreams":[
     {"DestinationName":"db","LocalBindPort":9001}]}}}}"#;
@@ -133,7 +132,7 @@ async fn without_servers_a_proxy_waits_and_is_neither_configured_nor_told() {
     bench.servers.change(|catalog| catalog.fault = Some(RpcError::NoLeader));
     bench.registers_web().await;
     let target = ProxyTarget::registered(service_id(SIDECAR));
-    let attach = Attach::new(target, Understood::of(Feature::ALL));
+    let attach = Attach::new(target, plain());
     let mut stream = bench.agent.proxies.attach(attach, None).await.unwrap();
     assert!(timeout(&*bench.world.clock, Duration::from_secs(5), stream.next()).await.is_err());
     assert_eq!(bench.in_catalog(), None);

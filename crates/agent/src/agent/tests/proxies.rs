@@ -6,12 +6,13 @@ use std::time::Duration;
 use concord_api::definition::ServiceDefinition;
 use concord_ca::{Csr, KeyMaker, OsKeys};
 use concord_model::ca::KeyKind;
+use concord_model::entry::Entry;
 use concord_model::intention::Action;
 use concord_model::proxy::{ProxyConfig, ServiceKind};
 use concord_model::{Secret, SpiffeId};
 use concord_proxycfg::{
-    DescribedInbound, DescribedProxy, DescribedUpstream, Feature, LeafFrom, LocalTarget, ProxySnapshot,
-    SectionBody, SectionUpdate, Understood,
+    DescribedInbound, DescribedProxy, DescribedUpstream, Feature, Leads, LeafFrom, LocalTarget,
+    ProxySnapshot, SectionBody, SectionUpdate, Understood,
 };
 use concord_rpc::request::InstanceHealth;
 use concord_rpc::{
@@ -20,7 +21,7 @@ use concord_rpc::{
 use concord_runtime::timeout;
 use futures::StreamExt;
 
-use crate::testing::{Bench, healthy, intention, name, service_id, settle, strict};
+use crate::testing::{Bench, healthy, intention, name, plain, service_id, settle, strict};
 
 const ALL: &str = r#"service_prefix "" { policy = "write" } node_prefix "" { policy = "read" }"#;
 const WEB: &str = r#"{"Name":"web","Port":8080,"Connect":{"SidecarService":{"Proxy":{"Upstreams":[
@@ -30,9 +31,14 @@ fn target() -> ProxyTarget {
     ProxyTarget::registered(service_id("web-sidecar-proxy"))
 }
 
-/// A proxy that understands every feature.
+/// A proxy that does not act by configuration entries.
 fn attach(proxy: ProxyTarget) -> Attach {
-    Attach::new(proxy, Understood::of(Feature::ALL))
+    Attach::new(proxy, plain())
+}
+
+/// A proxy that understands every feature.
+fn by_entries() -> Attach {
+    Attach::new(target(), Understood::of(Feature::ALL))
 }
 
 /// The snapshot that a stream begins with.
@@ -298,8 +304,8 @@ async fn n_176_a_snapshot_that_a_proxy_does_not_understand_is_not_sent_to_it() {
     let bench = Bench::new(strict());
     let token = bench.servers.token("web", ALL);
     registered(&bench, &token).await;
-    let without_chains = Feature::ALL.into_iter().filter(|feature| *feature != Feature::Chains);
-    let proxy = Attach::new(target(), Understood::of(without_chains));
+    let known = [Feature::Proxy, Feature::Roots, Feature::Intentions, Feature::Targets, Feature::Listeners];
+    let proxy = Attach::new(target(), Understood::of(known));
     let stream = bench.agent.proxies.attach(proxy, Some(token)).await.unwrap();
     let all = rest(&bench, stream).await;
     let [Err(refused)] = &all[..] else { panic!("nothing but the error: {all:?}") };
@@ -347,4 +353,81 @@ async fn a_slow_proxy_is_sent_each_change_to_its_end_and_then_what_changes_alone
     assert_eq!((&s7.id.service.name, s7.endpoints.as_ref().unwrap().list.len()), (&name("s7"), 1));
     let more = timeout(&*bench.world.clock, Duration::from_secs(60), stream.next()).await;
     assert!(more.is_err(), "{more:?}");
+}
+
+/// An entry as the model writes it.
+fn write(bench: &Bench, kind: &str, name: &str, said: &str) {
+    let scope = format!(r#"{{"namespace": "default", "name": "{name}"}}"#);
+    let text = format!(r#"{{"{kind}": {{"scope": {scope}, "said": {{{said}}}}}}}"#);
+    let entry: Entry = serde_json::from_str(&text).unwrap();
+    bench.servers.change(|catalog| catalog.entries.insert(entry.name(), Arc::new(entry)));
+}
+
+/// Receives until the snapshot is as it should be.
+async fn until(
+    bench: &Bench,
+    stream: &mut SnapshotStream,
+    received: &mut Received,
+    is: impl Fn(&ProxySnapshot) -> bool,
+) -> ProxySnapshot {
+    loop {
+        let event = timeout(&*bench.world.clock, Duration::from_secs(90), stream.next()).await.expect("news");
+        if let Some(snapshot) = received.take(event.expect("it goes on").unwrap()).unwrap()
+            && is(snapshot)
+        {
+            return snapshot.clone();
+        }
+    }
+}
+
+fn instances(snapshot: &ProxySnapshot) -> Vec<(String, usize)> {
+    let known = |target: &concord_proxycfg::Target| target.endpoints.as_ref().map_or(0, |all| all.list.len());
+    snapshot.targets.values().map(|target| (target.id.to_string(), known(target))).collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_proxy_that_acts_by_entries_is_told_the_chains_of_its_upstreams() {
+    let bench = Bench::new(strict());
+    let token = bench.servers.token("web", ALL);
+    registered(&bench, &token).await;
+    bench.servers.change(|catalog| {
+        for (id, version) in [("api-1", "1"), ("api-2", "2")] {
+            let mut one = api();
+            one.service.id = service_id(id);
+            one.service.meta.insert("v".to_owned(), version.to_owned());
+            catalog.instances.push(one);
+        }
+    });
+    let mut stream = bench.agent.proxies.attach(by_entries(), Some(token)).await.unwrap();
+    let received = &mut Received::default();
+    let whole = until(&bench, &mut stream, received, |snapshot| !snapshot.chains.is_empty()).await;
+    assert_eq!(instances(&whole), [("api in dc1".to_owned(), 2)]);
+
+    let subset = |version: u8| format!(r#""v{version}": {{"filter": "Service.Meta.v == {version}"}}"#);
+    let subsets = format!(r#""default_subset": "v1", "subsets": {{{}, {}}}"#, subset(1), subset(2));
+    write(&bench, "service-resolver", "api", &subsets);
+    let narrowed = |snapshot: &ProxySnapshot| instances(snapshot)[0].0 != "api in dc1";
+    let whole = until(&bench, &mut stream, received, narrowed).await;
+    assert_eq!(instances(&whole), [("api in dc1 where Service.Meta.v == 1".to_owned(), 1)]);
+
+    write(&bench, "mesh", "mesh", r#""transparent_proxy": {"mesh_destinations_only": true}"#);
+    until(&bench, &mut stream, received, |snapshot| snapshot.entries.len() == 1).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_upstream_whose_chain_the_token_may_not_read_is_refused_alone_until_it_may() {
+    let bench = Bench::new(strict());
+    let token = bench.servers.token("web", ALL);
+    registered(&bench, &token).await;
+    let narrow = r#"service "web" { policy = "write" } node_prefix "" { policy = "read" }"#;
+    let narrow = bench.servers.token("narrow", narrow);
+    let mut stream = bench.agent.proxies.attach(by_entries(), Some(narrow)).await.unwrap();
+    let received = &mut Received::default();
+    let has_upstream = |snapshot: &ProxySnapshot| snapshot.outbound().count() == 1;
+    let whole = until(&bench, &mut stream, received, has_upstream).await;
+    let Leads::Refused(refusal) = &whole.outbound().next().unwrap().leads else { panic!("{whole:?}") };
+    assert!(refusal.to_string().contains("Permission denied"), "{refusal}");
+    let wider = r#"service "web" { policy = "write" } service_prefix "" { policy = "read" }"#;
+    bench.servers.token("narrow", wider);
+    until(&bench, &mut stream, received, |snapshot| snapshot.chains.len() == 1).await;
 }

@@ -109,7 +109,7 @@ impl UpstreamParts {
             bind: Some(BindAddress::Tcp((Ipv4Addr::LOCALHOST, 0).into())),
             limits: UpstreamLimits::default(),
             refused: None,
-            target: TargetId { service: service(to), datacenter: dc("dc1") },
+            target: TargetId::all_of(service(to), dc("dc1")),
             endpoints: Self::known(to, instances),
         }
     }
@@ -300,6 +300,7 @@ fn build(parts: &Parts, version: u64, old: Option<&ProxySnapshot>) -> ProxySnaps
         proxy: part(&parts.proxy, old.map(|old| &old.proxy), version),
         roots: part(&parts.roots, old.map(|old| &old.roots), version),
         intentions: part(&intentions, old.map(|old| &old.intentions), version),
+        entries: BTreeMap::new(),
         targets,
         chains,
         listeners,
