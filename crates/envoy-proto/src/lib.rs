@@ -8,7 +8,7 @@
 
 #![forbid(unsafe_code)]
 
-use prost::{Message, Name};
+pub use prost::{Message, Name};
 pub use prost_types::{Any, Duration, Struct, Value, value};
 
 #[allow(

@@ -1,4 +1,5 @@
-//! The gRPC port, to which proxies attach. (Envoy's xDS and the public gRPC services will use the same port.)
+//! The gRPC port, to which proxies attach: the built-in ones for their snapshots, Envoys for their resources. (The
+//! public gRPC services will use the same port.)
 //!
 //! ```text
 //! accept ─► a place? ─► first byte ─► HTTP/2 ─► headers ─► token known? ─► message ─► answer
@@ -9,10 +10,13 @@
 
 mod frames;
 pub mod limits;
+mod messages;
 mod progress;
+mod protobuf;
 mod settling;
 mod stream;
 mod wire;
+mod xds;
 
 use std::sync::Arc;
 
@@ -30,10 +34,11 @@ use self::progress::Progress;
 use self::settling::Settling;
 use self::stream::{Streams, Together};
 use self::wire::Wire;
+use self::xds::Discovery;
 use crate::socket::{self, Io, Socket};
 use crate::tls::Tls;
 
-/// Serves proxy snapshots from `source` on a socket until the scope ends. With `tls`, every connection uses TLS.
+/// Serves proxy snapshots from `source`, and Envoy's configuration made of them, on a socket until the scope ends. With `tls`, every connection uses TLS.
 pub fn serve(
     socket: Socket,
     tls: Option<Arc<Tls>>,
@@ -43,7 +48,9 @@ pub fn serve(
     scope: &Scope,
 ) {
     let inner = scope.clone();
-    let port = Port { service: SnapshotService::new(source), tls, door, clock, scope: inner.clone() };
+    let discovery = Discovery::new(Arc::clone(&source), Arc::clone(&clock), inner.clone());
+    let port =
+        Port { service: SnapshotService::new(source), discovery, tls, door, clock, scope: inner.clone() };
     scope.spawn("grpc listener", async move {
         tokio::select! {
             biased;
@@ -56,6 +63,7 @@ pub fn serve(
 #[derive(Clone)]
 struct Port {
     service: SnapshotService,
+    discovery: Discovery,
     tls: Option<Arc<Tls>>,
     door: Arc<Door>,
     clock: Arc<dyn Clock>,
@@ -133,11 +141,12 @@ impl Port {
         let streams = Arc::new(Mutex::new(streams));
         let held = Arc::new(Together { _speaking: speaking, _streams: Arc::clone(&streams) });
         let progress = Progress::new(Arc::clone(&self.clock));
-        let Self { service, clock, scope, tls: _, door: _ } = self;
+        let Self { service, discovery, clock, scope, tls: _, door: _ } = self;
         let settling = Settling::new(Arc::clone(guest), Arc::clone(&clock));
         let wire = TokioIo::new(Wire::new(stream, Arc::clone(&clock), Arc::clone(&settling), streams));
         let streams = Streams {
             service,
+            discovery,
             clock: Arc::clone(&clock),
             guest: Arc::clone(guest),
             progress: Arc::clone(&progress),

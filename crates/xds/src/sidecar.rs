@@ -16,12 +16,22 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use concord_model::sni;
-use concord_proxycfg::{InboundListener, Leads, OutboundListener, ProxySnapshot, Resolve, Target};
+use concord_proxycfg::{Feature, InboundListener, Leads, OutboundListener, ProxySnapshot, Resolve, Target};
 
 use self::cluster::Destination;
 pub use self::outcome::{Configuration, Unserved, Unsupported};
 use crate::names;
 use crate::resource::ResourceType;
+
+/// What the resources of a sidecar are made of. A snapshot that needs more is refused by name.
+pub const UNDERSTANDS: [Feature; 6] = [
+    Feature::Proxy,
+    Feature::Roots,
+    Feature::Intentions,
+    Feature::Targets,
+    Feature::Chains,
+    Feature::Listeners,
+];
 
 /// Settings that replace resources of the proxy as a whole. To pass over them would allow what they were to prevent.
 const REPLACING: [&str; 3] =

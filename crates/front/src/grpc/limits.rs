@@ -55,6 +55,10 @@ pub const STREAM_BYTES: usize = 8 * 1024;
 pub const STREAM_KEPT_BYTES: usize = 2 * 1024;
 /// Streams of a connection that may wait to be refused because the budget is full. One more ends the connection.
 pub const STREAMS_BEYOND: usize = 8;
+/// Bytes of one request of Envoy. Its first one on a stream tells the version of every resource that it has.
+pub const XDS_REQUEST_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// Responses that wait for one Envoy: more than there are types, of which each has at most one unanswered.
+pub const XDS_RESPONSES: usize = 8;
 /// Further memory of a stream to which a proxy is attached: its state machine, its watches, its waiting sections.
 pub const ATTACHED_BYTES: usize = 16 * 1024;
 

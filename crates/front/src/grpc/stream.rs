@@ -16,12 +16,15 @@ use concord_rpc::grpc::{ATTACH, SnapshotService};
 
 use super::frames::StreamsHeld;
 use super::limits::{ATTACHED_BYTES, REQUEST_TIMEOUT};
+use super::messages::Messages;
 use super::progress::{Piece, Progress};
+use super::xds::{self, Discovery};
 
 /// What the streams of a connection share.
 #[derive(Clone)]
 pub(super) struct Streams {
     pub(super) service: SnapshotService,
+    pub(super) discovery: Discovery,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) guest: Arc<Guest>,
     pub(super) progress: Arc<Progress>,
@@ -40,7 +43,9 @@ impl Streams {
         let headers: usize =
             request.headers().iter().map(|(name, value)| name.as_str().len() + value.len() + 32).sum();
         self.guest.settled(&*self.clock).await;
-        let attached = if request.uri().path() == ATTACH { ATTACHED_BYTES } else { 0 };
+        let path = request.uri().path();
+        let is_discovery = xds::serves(path);
+        let attached = if path == ATTACH || path == xds::DELTA { ATTACHED_BYTES } else { 0 };
         let held = match self.guest.hold(headers + attached) {
             Ok(held) => held,
             Err(full) => return Ok(self.wrap(exhausted(full).into_http(), None)),
@@ -49,9 +54,14 @@ impl Streams {
             Ok(reading) => reading,
             Err(full) => return Ok(self.wrap(exhausted(full).into_http(), Some(held))),
         };
-        let late = self.clock.sleep(REQUEST_TIMEOUT);
-        let request = request.map(|body| Bounded { body, held: reading, late });
-        let Ok(response) = self.service.call(request).await;
+        let pace = if is_discovery {
+            Pace::Stream(Messages::default())
+        } else {
+            Pace::Whole(self.clock.sleep(REQUEST_TIMEOUT))
+        };
+        let request = request.map(|body| Bounded { body, held: reading, pace });
+        let Ok(response) =
+            if is_discovery { self.discovery.call(request).await } else { self.service.call(request).await };
         // A client that gets what it asks for is authenticated. A refusal has `grpc-status` in its headers.
         if !response.headers().contains_key("grpc-status") {
             self.guest.prove();
@@ -60,7 +70,7 @@ impl Streams {
     }
 
     fn wrap(self, response: Response<tonic::body::Body>, held: Option<Held>) -> Response<Answer> {
-        let Self { service: _, clock: _, guest, progress, held: together } = self;
+        let Self { service: _, discovery: _, clock: _, guest, progress, held: together } = self;
         response.map(|body| Answer { body, guest, progress, ended: false, _held: held, _together: together })
     }
 }
@@ -69,11 +79,19 @@ fn exhausted(full: Full) -> Status {
     Status::resource_exhausted(format!("{full}; try again later"))
 }
 
-/// A request's body, with a time limit and counted against the budget.
+/// A request's body, counted against the budget.
 pub(super) struct Bounded {
     body: Incoming,
     held: Held,
-    late: BoxFuture<'static, ()>,
+    pace: Pace,
+}
+
+/// How a request arrives.
+enum Pace {
+    /// As a whole, before this ends.
+    Whole(BoxFuture<'static, ()>),
+    /// As messages, for as long as the client likes. One that has arrived counts no longer.
+    Stream(Messages),
 }
 
 impl Body for Bounded {
@@ -86,13 +104,21 @@ impl Body for Bounded {
     ) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
         let this = &mut *self;
         let Poll::Ready(frame) = Pin::new(&mut this.body).poll_frame(cx) else {
-            ready!(this.late.as_mut().poll(cx));
+            let Pace::Whole(late) = &mut this.pace else { return Poll::Pending };
+            ready!(late.as_mut().poll(cx));
             return Poll::Ready(Some(Err(Status::deadline_exceeded("the request took too long to arrive"))));
         };
         let Some(frame) = frame else { return Poll::Ready(None) };
         let frame = frame.map_err(|error| Status::cancelled(format!("cannot read the request: {error}")));
-        let bytes = frame.as_ref().ok().and_then(Frame::data_ref).map_or(0, Bytes::len);
-        Poll::Ready(Some(this.held.grow(bytes).map_err(exhausted).and(frame)))
+        let data = frame.as_ref().ok().and_then(Frame::data_ref).map_or(&[][..], |data| data);
+        let more = match &mut this.pace {
+            Pace::Whole(_) => data.len(),
+            Pace::Stream(messages) => {
+                this.held.shrink_to(0);
+                messages.pass(data)
+            }
+        };
+        Poll::Ready(Some(this.held.grow(more).map_err(exhausted).and(frame)))
     }
 
     fn is_end_stream(&self) -> bool {

@@ -12,6 +12,7 @@ mod clocks;
 mod compression;
 mod connect;
 mod differences;
+mod discovery;
 mod framing;
 mod gateways;
 mod manners;

@@ -60,6 +60,7 @@ impl LogSource for OneLine {
 /// A running agent.
 pub(crate) struct World {
     pub(crate) address: SocketAddr,
+    pub(crate) grpc: SocketAddr,
     pub(crate) ports: Ports,
     pub(crate) budget: Arc<Budget>,
     server: Server,
@@ -161,12 +162,25 @@ impl Setup {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let budget = Budget::new(self.budget.unwrap_or(BUDGET_BYTES), 10_000);
+        let grpc_listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let grpc = grpc_listener.local_addr().unwrap();
+        let door = Arc::new(budget.door(10));
+        let source = Arc::new(agent.proxies.clone());
+        let clock = Arc::clone(&ports.clock);
+        concord_front::grpc::serve(
+            Socket::Tcp(grpc_listener),
+            None,
+            source,
+            door,
+            clock,
+            &scope.child("grpc"),
+        );
         let mut context = Ctx::new(agent);
         context.log = Some(Arc::new(OneLine));
         let http =
             Http::new(routes::router(), Arc::new(context), self.settings, Arc::clone(&ports.clock), &budget);
         http.serve(Socket::Tcp(listener), None, &scope.child("http"));
-        let world = World { address, ports, budget, server, scope };
+        let world = World { address, grpc, ports, budget, server, scope };
         world.until("/v1/connect/ca/roots", "", |answer| answer.status == 200).await;
         world
     }

@@ -1,0 +1,155 @@
+//! Envoy's aggregated discovery, in its incremental form: configuration for the Envoys of proxies that are registered
+//! here.
+//!
+//! ```text
+//! token known? ─► first request: which proxy, which Envoy ─► its snapshots ─► resources ─► xds::delta ─► responses
+//!                                                             │                                ▲
+//!                                             rights, checked again at each change             └── requests
+//! ```
+//!
+//! Over one stream go all types of resources. What Envoy refuses is logged and counted, and the stream goes on.
+
+mod follow;
+mod node;
+
+use std::collections::BTreeSet;
+use std::convert::Infallible;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use concord_envoy_proto::envoy::service::discovery::v3::{DeltaDiscoveryRequest, DeltaDiscoveryResponse};
+use concord_model::Secret;
+use concord_proxycfg::{LeafFrom, Understood};
+use concord_rpc::grpc::{TOKEN_METADATA, status_of};
+use concord_rpc::{Attach, ProxyTarget, SnapshotSource};
+use concord_runtime::{BoxFuture, Clock, Scope, timeout};
+use concord_xds::UNDERSTANDS;
+use concord_xds::bootstrap::version::Version;
+use http::{HeaderMap, Request, Response};
+use parking_lot::Mutex;
+use tokio::sync::mpsc;
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::body::Body;
+use tonic::codegen::StdError;
+use tonic::server::{Grpc, StreamingService};
+use tonic::{Status, Streaming};
+
+use self::follow::Follow;
+use self::node::EnvoyNode;
+use super::limits::{REQUEST_TIMEOUT, XDS_REQUEST_BYTES_MAX, XDS_RESPONSES};
+use super::protobuf::Protobuf;
+
+/// Path of the incremental method.
+pub(super) const DELTA: &str =
+    "/envoy.service.discovery.v3.AggregatedDiscoveryService/DeltaAggregatedResources";
+/// Path of the method that tells the whole state each time.
+const WHOLE: &str = "/envoy.service.discovery.v3.AggregatedDiscoveryService/StreamAggregatedResources";
+/// What the paths of Envoy's discovery begin with.
+const SERVICE: &str = "/envoy.service.discovery.v3.AggregatedDiscoveryService/";
+
+/// Whether a path is that of Envoy's aggregated discovery.
+pub(super) fn serves(path: &str) -> bool {
+    path.starts_with(SERVICE)
+}
+
+/// Serves Envoy's discovery from a source of snapshots.
+#[derive(Clone)]
+pub(super) struct Discovery {
+    source: Arc<dyn SnapshotSource>,
+    clock: Arc<dyn Clock>,
+    scope: Scope,
+    /// The untested versions of Envoy of which the operator was warned.
+    warned: Arc<Mutex<BTreeSet<Version>>>,
+}
+
+type Responses = ReceiverStream<Result<DeltaDiscoveryResponse, Status>>;
+
+impl Discovery {
+    pub(super) fn new(source: Arc<dyn SnapshotSource>, clock: Arc<dyn Clock>, scope: Scope) -> Self {
+        Self { source, clock, scope, warned: Arc::default() }
+    }
+
+    /// Answers one request of the service.
+    pub(super) async fn call<B>(&self, request: Request<B>) -> Result<Response<Body>, Infallible>
+    where
+        B: tonic::codegen::Body<Data = Bytes> + Send + 'static,
+        B::Error: Into<StdError> + Send + 'static,
+    {
+        match request.uri().path() {
+            DELTA => {}
+            WHOLE => return Ok(whole_state().into_http()),
+            _ => return Ok(Status::unimplemented("no such method").into_http()),
+        }
+        let token = match token(request.headers()) {
+            Ok(token) => token,
+            Err(status) => return Ok(status.into_http()),
+        };
+        // Check the token before the body: nothing that an unknown caller sends is read.
+        if let Err(error) = self.source.admit(token.clone()).await {
+            return Ok(status_of(&error).into_http());
+        }
+        let method = Method { discovery: self.clone(), token };
+        let codec = Protobuf::<DeltaDiscoveryResponse, DeltaDiscoveryRequest>::new();
+        let mut grpc = Grpc::new(codec)
+            .max_decoding_message_size(XDS_REQUEST_BYTES_MAX)
+            .max_encoding_message_size(concord_rpc::grpc::MESSAGE_BYTES_MAX);
+        Ok(grpc.streaming(method, request).await)
+    }
+
+    /// Begins a stream: the first request says who asks.
+    async fn begin(
+        &self,
+        mut requests: Streaming<DeltaDiscoveryRequest>,
+        token: Option<Secret>,
+    ) -> Result<Responses, Status> {
+        let late = |_| Status::deadline_exceeded("the first request took too long to arrive");
+        let first = timeout(&*self.clock, REQUEST_TIMEOUT, requests.message()).await.map_err(late)??;
+        let first =
+            first.ok_or_else(|| Status::invalid_argument("the stream ended before its first request"))?;
+        let node = EnvoyNode::read(first.node.as_ref())?;
+        node.version.iter().for_each(|version| self.warn_of_untested(*version));
+        let proxy = ProxyTarget::Registered { node: node.node_name, proxy: node.proxy.clone() };
+        let attach = Attach { proxy, understands: Understood::of(UNDERSTANDS), leaf: LeafFrom::Agent };
+        let snapshots = self.source.attach(attach, token).await.map_err(|error| status_of(&error))?;
+        let (responses, stream) = mpsc::channel(XDS_RESPONSES);
+        let follow = Follow::new(node.proxy, responses, self.scope.clone());
+        self.scope.spawn("follow an Envoy", follow.run(first, requests, snapshots));
+        Ok(ReceiverStream::new(stream))
+    }
+
+    fn warn_of_untested(&self, version: Version) {
+        if self.warned.lock().insert(version) {
+            tracing::warn!(%version, "concord is not tested with this version of Envoy");
+        }
+    }
+}
+
+/// The method, with the caller's token.
+struct Method {
+    discovery: Discovery,
+    token: Option<Secret>,
+}
+
+impl StreamingService<DeltaDiscoveryRequest> for Method {
+    type Response = DeltaDiscoveryResponse;
+    type ResponseStream = Responses;
+    type Future = BoxFuture<'static, Result<tonic::Response<Responses>, Status>>;
+
+    fn call(&mut self, request: tonic::Request<Streaming<DeltaDiscoveryRequest>>) -> Self::Future {
+        let (discovery, token) = (self.discovery.clone(), self.token.take());
+        Box::pin(async move { discovery.begin(request.into_inner(), token).await.map(tonic::Response::new) })
+    }
+}
+
+fn whole_state() -> Status {
+    Status::unimplemented(
+        "not available: StreamAggregatedResources (state of the world); set api_type DELTA_GRPC in ads_config",
+    )
+}
+
+/// The caller's token. One that cannot be read is no token at all, and not that of nobody.
+fn token(headers: &HeaderMap) -> Result<Option<Secret>, Status> {
+    let Some(value) = headers.get(TOKEN_METADATA) else { return Ok(None) };
+    let text = value.to_str().map_err(|_| Status::unauthenticated("ACL not found"))?;
+    Ok((!text.is_empty()).then(|| Secret::new(text.to_owned())))
+}

@@ -1,0 +1,135 @@
+//! One Envoy on its stream: what it asks for, what its snapshots say, and what it is sent.
+
+use std::sync::Arc;
+
+use concord_envoy_proto::envoy::service::discovery::v3::{DeltaDiscoveryRequest, DeltaDiscoveryResponse};
+use concord_model::InstanceId;
+use concord_proxycfg::ProxySnapshot;
+use concord_rpc::grpc::status_of;
+use concord_rpc::{Received, RpcError, SnapshotEvent, SnapshotStream};
+use concord_runtime::Scope;
+use concord_xds::delta::{Effect, Event, State};
+use concord_xds::{ResourceSet, Unserved, Unsupported, sidecar};
+use futures::StreamExt as _;
+use tokio::sync::mpsc;
+use tonic::{Status, Streaming};
+
+type Responses = mpsc::Sender<Result<DeltaDiscoveryResponse, Status>>;
+
+/// One Envoy.
+pub(super) struct Follow {
+    proxy: InstanceId,
+    responses: Responses,
+    scope: Scope,
+    machine: State,
+    received: Received,
+    resources: Arc<ResourceSet>,
+    /// What was last said to have no resource, so that it is not said again.
+    unserved: Vec<Unserved>,
+}
+
+impl Follow {
+    pub(super) fn new(proxy: InstanceId, responses: Responses, scope: Scope) -> Self {
+        Self {
+            proxy,
+            responses,
+            scope,
+            machine: State::default(),
+            received: Received::default(),
+            resources: Arc::default(),
+            unserved: Vec::new(),
+        }
+    }
+
+    /// Runs until Envoy disconnects, loses its rights, or the agent stops.
+    pub(super) async fn run(
+        mut self,
+        first: DeltaDiscoveryRequest,
+        requests: Streaming<DeltaDiscoveryRequest>,
+        snapshots: SnapshotStream,
+    ) {
+        if let Err(status) = self.serve(first, requests, snapshots).await {
+            tracing::info!(proxy = %self.proxy, error = status.message(), "closing the stream of an Envoy");
+            let _ = self.responses.send(Err(status)).await;
+        }
+    }
+
+    async fn serve(
+        &mut self,
+        first: DeltaDiscoveryRequest,
+        mut requests: Streaming<DeltaDiscoveryRequest>,
+        mut snapshots: SnapshotStream,
+    ) -> Result<(), Status> {
+        self.take(Event::Asked(Box::new(first))).await?;
+        let responses = self.responses.clone();
+        loop {
+            let event = tokio::select! {
+                // The order of the branches: the end, what Envoy should have, what it asks for.
+                biased;
+                () = self.scope.cancelled() => return Err(status_of(&RpcError::ShuttingDown)),
+                () = responses.closed() => return Ok(()),
+                event = snapshots.next() => self.snapshot(event)?,
+                request = requests.message() => match request {
+                    Ok(Some(request)) => Some(Event::Asked(Box::new(request))),
+                    // Envoy has closed its side, or is gone.
+                    Ok(None) | Err(_) => return Ok(()),
+                },
+            };
+            if let Some(event) = event {
+                self.take(event).await?;
+            }
+        }
+    }
+
+    /// Takes a part of a snapshot. Returns what Envoy should have if the snapshot is complete.
+    fn snapshot(&mut self, event: Option<Result<SnapshotEvent, RpcError>>) -> Result<Option<Event>, Status> {
+        let event = event.ok_or_else(|| Status::aborted("the source of the configuration has ended"))?;
+        let event = event.map_err(|error| status_of(&error))?;
+        let complete = self.received.take(event).map_err(|error| status_of(&error))?;
+        let Some(snapshot) = complete else { return Ok(None) };
+        let built = build(snapshot)?;
+        let Some((mut resources, unserved)) = built else { return Ok(None) };
+        resources.share_with(&self.resources);
+        self.resources = Arc::new(resources);
+        if self.unserved != unserved {
+            for one in &unserved {
+                tracing::warn!(proxy = %self.proxy, "Envoy is not configured with all of its registration: {one}");
+            }
+            self.unserved = unserved;
+        }
+        Ok(Some(Event::Wanted(Arc::clone(&self.resources))))
+    }
+
+    async fn take(&mut self, event: Event) -> Result<(), Status> {
+        let mut effects = Vec::new();
+        self.machine.on(event, &mut effects);
+        for effect in effects {
+            match effect {
+                Effect::Send(response) => {
+                    // If it cannot be sent, the next turn of the loop sees that Envoy is gone.
+                    let _ = self.responses.send(Ok(*response)).await;
+                }
+                Effect::Refused { kind, names, words } => {
+                    let kind = kind.as_str();
+                    metrics::counter!("concord_xds_rejected_total", "type" => kind).increment(1);
+                    tracing::error!(proxy = %self.proxy, kind, ?names, words, "Envoy refuses its configuration and keeps what it has");
+                }
+                Effect::Settled => tracing::debug!(proxy = %self.proxy, "Envoy has its whole configuration"),
+                Effect::End(error) => return Err(Status::resource_exhausted(error.to_string())),
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The resources of a snapshot; `None` while only some of its sections are here.
+fn build(snapshot: &ProxySnapshot) -> Result<Option<(ResourceSet, Vec<Unserved>)>, Status> {
+    match sidecar(snapshot) {
+        Ok(built) => Ok(Some((built.resources, built.unserved))),
+        Err(Unsupported::Mixed(_)) => Ok(None),
+        Err(error @ Unsupported::Setting(_)) => Err(Status::unimplemented(error.to_string())),
+        Err(error @ (Unsupported::NoLeaf | Unsupported::Identity(_))) => {
+            Err(Status::internal(error.to_string()))
+        }
+    }
+}
