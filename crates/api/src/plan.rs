@@ -53,7 +53,10 @@ fn item(node: &Node) -> Result<PlanItem, Faults> {
         return entry_from_node(node, "request body").map(Box::new).map(PlanItem::Write);
     }
     let DeleteBody { kind, name, _delete } = decode::strict(node, "request body", REQUEST_DECODING_FAILED)?;
-    Ok(PlanItem::Delete(parse_name_to_remove(parse_kind(&kind)?, &name)?))
+    let kind = parse_kind(&kind)?;
+    // As in an entry, the only name of a kind may be left out.
+    let only = kind.only_name().filter(|_| name.is_empty());
+    Ok(PlanItem::Delete(parse_name_to_remove(kind, only.unwrap_or(&name))?))
 }
 
 /// Says which item the faults are about.
@@ -303,6 +306,12 @@ mod tests {
             let said = decode_plan(body.as_bytes()).expect_err(body).to_string();
             assert!(said.contains(expected), "{body}: {said}");
         };
+        for named in ["", r#","Name":"mesh""#] {
+            let items =
+                decode_plan(format!(r#"[{{"Kind":"mesh"{named},"Delete":true}}]"#).as_bytes()).unwrap();
+            assert_eq!(items, [PlanItem::Delete(EntryName::only(concord_model::entry::EntryKind::Mesh))]);
+        }
+        refused(r#"[{"Kind":"service-router","Delete":true}]"#, "name must not be empty");
         refused(RESOLVER, "the body must be a list of entries, found an object");
         refused(&format!("[{RESOLVER}, {{}}]"), "[1]: ");
         refused(

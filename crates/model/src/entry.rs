@@ -266,6 +266,14 @@ impl<T: Clone + PartialEq> KeptEntry for Record<T> {
 // === impl EntryKind ===
 
 impl EntryKind {
+    /// The name of the only entry of this kind; `None` if there can be more.
+    pub fn only_name(self) -> Option<&'static str> {
+        match self.naming() {
+            Naming::Only(name) => Some(name),
+            Naming::Service | Naming::ServiceOrAny | Naming::Free => None,
+        }
+    }
+
     /// Reads the text of the API.
     pub fn parse(text: &str) -> Option<Self> {
         Self::ALL.iter().copied().find(|kind| kind.as_str() == text)

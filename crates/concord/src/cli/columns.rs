@@ -1,6 +1,8 @@
 //! Output in columns. Each column is as wide as its widest cell; two spaces separate columns; the last one has no
 //! padding.
 
+use super::print;
+
 /// Rows of cells, printed in aligned columns.
 #[derive(Debug, Default)]
 pub(crate) struct Columns {
@@ -14,7 +16,7 @@ impl Columns {
     }
 
     pub(crate) fn row<const N: usize>(&mut self, cells: [&str; N]) {
-        self.rows.push(cells.iter().map(|cell| plain(cell)).collect());
+        self.rows.push(cells.iter().map(|cell| print::safe(cell)).collect());
     }
 
     /// The table as text; each line ends with a line break.
@@ -43,11 +45,6 @@ impl Columns {
     }
 }
 
-/// Removes control characters, so that a cell stays on its line and an agent's text cannot control the terminal.
-fn plain(cell: &str) -> String {
-    cell.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -64,7 +61,7 @@ mod tests {
     #[test]
     fn control_characters_do_not_reach_the_terminal() {
         let mut table = Columns::default();
-        table.row(["a\u{1b}[2Jb\nc", "d"]);
-        assert_eq!(table.render(), "a [2Jb c  d\n");
+        table.row(["a\u{1b}[2Jb\nc\u{202e}", "d"]);
+        assert_eq!(table.render(), "a [2Jb c   d\n");
     }
 }

@@ -14,8 +14,9 @@ pub(crate) use self::status::STATUS;
 pub(crate) use self::write::WRITE;
 
 use concord_api::Problem;
-use concord_api::entry::entry_from_node;
+use concord_api::entry::{entry_from_node, parse_kind};
 use concord_client::Cas;
+use concord_model::entry::EntryKind;
 use concord_syntax::Node;
 
 use super::command::{Command, Invocation};
@@ -53,7 +54,14 @@ fn entry(path: &str, io: &mut Io) -> Result<(Node, String, String), Failure> {
     if kind.is_empty() {
         return Err(Failure::input(format!("{}: Kind is needed", files::shown(path))));
     }
+    let name = named(&kind, name);
     Ok((tree, kind, name))
+}
+
+/// The name that is written, or the only one that entries of this kind can have.
+fn named(kind: &str, written: String) -> String {
+    let only = parse_kind(kind).ok().and_then(EntryKind::only_name).filter(|_| written.is_empty());
+    only.map_or(written, ToOwned::to_owned)
 }
 
 /// Refuses keys and values that the entry's kind does not have, with their position. The agent decides whether the

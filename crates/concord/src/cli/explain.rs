@@ -50,6 +50,9 @@ pub(crate) static EXPLAIN: Command = Command {
 
 async fn run(call: &Invocation<'_>, client: &Client, io: &mut Io) -> Outcome {
     let [source, destination] = call.arguments("SOURCE and DESTINATION")?;
+    if call.values.origin("path").is_some() && call.values.text("path").is_empty() {
+        return Err(call.usage("-path is empty; give the path as it would be sent, as /"));
+    }
     let asked = asked(call);
     if !asked.is_empty() {
         return request::run(call, client, (source, destination), &asked, io).await;
@@ -62,7 +65,7 @@ async fn run(call: &Invocation<'_>, client: &Client, io: &mut Io) -> Outcome {
     if call.wants_json() {
         return print::json(&explained, io);
     }
-    io.text(&text(&explained))?;
+    io.text(&print::safe_lines(&text(&explained)))?;
     Ok(Exit::SUCCESS)
 }
 
@@ -94,14 +97,14 @@ fn text(explained: &IntentionExplain) -> String {
 
 /// What is decided about a pair. Nothing if several targets decide, of which nothing is known.
 fn add_pair(explained: &IntentionExplain, text: &mut String) {
-    let _ = writeln!(text, "\nWhy\n  {}", explained.question.reason);
+    let _ = writeln!(text, "\nWhy\n  {}", print::safe(&explained.question.reason));
     if explained.decided_by == DecidedBy::Targets {
         return;
     }
     if let Some(rule) = &explained.intention
         && !rule.description.is_empty()
     {
-        let _ = writeln!(text, "  Described as: {}", rule.description.replace(char::is_control, " "));
+        let _ = writeln!(text, "  Described as: {}", print::safe(&rule.description));
     }
     if !explained.shadows.is_empty() {
         text.push_str("\nHides\n");

@@ -2,9 +2,9 @@
 
 use concord_client::Client;
 
-use super::Io;
 use super::command::{Command, Invocation, Run};
 use super::failure::{Exit, Failure, Outcome};
+use super::{Io, print};
 
 pub(crate) static INFO: Command = Command {
     name: "info",
@@ -26,7 +26,7 @@ async fn run(call: &Invocation<'_>, client: &Client, io: &mut Io) -> Outcome {
         io.line(format_args!("{component}:"))?;
         for (name, value) in counters {
             // Keep an agent's text on its line.
-            let value = value.replace(char::is_control, " ");
+            let value = print::safe(&value);
             io.line(format_args!("\t{name} = {value}"))?;
         }
     }

@@ -10,6 +10,7 @@ pub(super) mod matching;
 use concord_api::intention::Intention;
 
 use super::command::Command;
+use super::print;
 
 pub(crate) static GROUP: Command = Command::group(
     "intention",
@@ -41,7 +42,7 @@ fn action(intention: &Intention) -> String {
     match intention.permissions.len() {
         0 => intention.action.clone(),
         1 => "1 permission".to_owned(),
-        count => format!("{count} permissions"),
+        count => print::counted(count, "permission"),
     }
 }
 

@@ -6,6 +6,7 @@ use super::Io;
 use super::command::{Command, Invocation, Run};
 use super::failure::{Exit, Failure, Outcome};
 use super::flag::Flag;
+use super::print;
 
 /// The id of the node's maintenance check, and the prefix of those of services, as in Consul.
 const OF_THE_NODE: &str = "_node_maintenance";
@@ -65,7 +66,7 @@ async fn list(call: &Invocation<'_>, client: &Client, io: &mut Io) -> Outcome {
         client.agent_checks(&call.options()).await.map_err(Failure::api("list the agent's checks"))?;
     for check in checks.value.values() {
         // Keep an agent's text on its line.
-        let notes = check.notes.replace(char::is_control, " ");
+        let notes = print::safe(&check.notes);
         if check.check_id == OF_THE_NODE {
             io.text(&format!("Node:\n  Name:   {}\n  Reason: {notes}\n\n", check.node))?;
         } else if check.check_id.starts_with(OF_A_SERVICE) {

@@ -17,6 +17,32 @@ pub(crate) fn json(value: &(impl Serialize + ?Sized), io: &mut Io) -> Outcome {
     Ok(Exit::SUCCESS)
 }
 
+/// A text from somewhere else, on one line, so that it cannot control the terminal: in place of control characters, of
+/// marks that have no form, and of those that turn the direction of what follows, stands a blank.
+pub(crate) fn safe(text: &str) -> String {
+    text.replace(is_unsafe, " ")
+}
+
+/// The same for a text with lines and tabs of its own.
+pub(crate) fn safe_lines(text: &str) -> String {
+    text.replace(|c| is_unsafe(c) && !matches!(c, '\n' | '\t'), " ")
+}
+
+/// Whether a character says something to the terminal, or nothing that can be seen (category Cf of Unicode).
+fn is_unsafe(c: char) -> bool {
+    c.is_control()
+        || matches!(c,
+            '\u{ad}' | '\u{600}'..='\u{605}' | '\u{61c}' | '\u{6dd}' | '\u{70f}' | '\u{890}'..='\u{891}' | '\u{8e2}'
+            | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}'
+            | '\u{fff9}'..='\u{fffb}' | '\u{110bd}' | '\u{110cd}' | '\u{13430}'..='\u{1343f}'
+            | '\u{1bca0}'..='\u{1bca3}' | '\u{1d173}'..='\u{1d17a}' | '\u{e0000}'..='\u{e007f}')
+}
+
+/// A count with the word for what is counted.
+pub(crate) fn counted(count: usize, one: &str) -> String {
+    if count == 1 { format!("1 {one}") } else { format!("{count} {one}s") }
+}
+
 /// Names and values, one pair per line, with the values in one column.
 #[derive(Debug)]
 pub(crate) struct Fields {
@@ -33,8 +59,7 @@ impl Fields {
 
     pub(crate) fn field(&mut self, name: &str, value: impl std::fmt::Display) {
         let name = format!("{name}:");
-        // Keep an agent's text on its line, and remove control characters, so that it cannot control the terminal.
-        let value = value.to_string().replace(char::is_control, " ");
+        let value = safe(&value.to_string());
         let line = format!("{name:0$}{value}", self.column);
         let _ = writeln!(self.text, "{}", line.trim_end());
     }
@@ -56,7 +81,7 @@ impl Fields {
 
     /// A line, indented by this many steps. A tab in it is kept.
     pub(crate) fn line_below(&mut self, steps: usize, line: &str) {
-        let plain = line.replace(|c: char| c.is_control() && c != '\t', " ");
+        let plain = safe_lines(line).replace('\n', " ");
         let _ = writeln!(self.text, "{}", format_args!("{}{}", "\t".repeat(steps), plain.trim_end()));
     }
 
@@ -104,6 +129,22 @@ mod tests {
             fields.finish(),
             "ID:               7\nExpiration Time:  never\nDescription:\nPolicies:\n   1 - one\n"
         );
+    }
+
+    #[test]
+    fn what_would_control_the_terminal_becomes_a_blank() {
+        let written = "a\u{1b}[2J\nb\u{202e}c\u{200b}d\u{2066}\u{feff}\u{85}\u{e0041}\tcaf\u{e9} \u{4e2d}";
+        assert_eq!(safe(written), "a [2J b c d     caf\u{e9} \u{4e2d}");
+        assert_eq!(safe_lines(written), "a [2J\nb c d    \tcaf\u{e9} \u{4e2d}");
+        let mut fields = Fields::at(0);
+        fields.field("a", "b\u{202e}c\nd");
+        fields.line_below(1, "b\u{202e}c\nd\te");
+        assert_eq!(fields.finish(), "a:b c d\n\tb c d\te\n");
+    }
+
+    #[test]
+    fn what_is_one_is_told_in_the_singular() {
+        assert_eq!([0, 1, 2].map(|count| counted(count, "pair")), ["0 pairs", "1 pair", "2 pairs"]);
     }
 
     #[test]

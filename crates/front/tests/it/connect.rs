@@ -189,6 +189,21 @@ async fn a_verdict_is_explained() {
 }
 
 #[tokio::test]
+async fn a_plan_has_no_condition_and_needs_no_name_that_is_the_only_one() {
+    let world = Setup::default().start().await;
+    let change = r#"[{"Kind":"mesh","Delete":true}]"#;
+    let plan = world.post("/v1/config/plan", change).json().await;
+    assert_eq!(
+        (&plan["Entries"][0]["Name"], &plan["Entries"][0]["Outcome"]),
+        (&json!("mesh"), &json!("absent"))
+    );
+    for path in ["/v1/config/plan?cas=0", "/v1/config/plan?cas"] {
+        world.post(path, change).refused(400, "?cas: a plan is made of what is stored now").await;
+    }
+    world.stop().await;
+}
+
+#[tokio::test]
 async fn a_verdict_about_a_request_is_explained() {
     let world = Setup::default().start().await;
     let defaults = r#"{"Kind":"service-defaults","Name":"db","Protocol":"http"}"#;
@@ -224,6 +239,7 @@ async fn a_verdict_about_a_request_is_explained() {
     let refused = explain("&path=/a%2500").json().await;
     assert_eq!((&refused["DecidedBy"], &refused["Changes"]), (&json!("refused"), &json!([])), "{refused}");
 
+    explain("&path=").refused(400, "Invalid value for ?path: it is empty").await;
     explain("&header=x").refused(400, "use header=<name>=<value>").await;
     explain("&claims=okta%3D5").refused(400, "must be a JSON object").await;
     world.stop().await;

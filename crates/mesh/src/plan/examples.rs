@@ -22,7 +22,9 @@ use crate::request::{Fit, Request};
 /// A path that no permission is likely to name.
 const OTHER_PATH: &str = "/any-other-path";
 /// Methods of which the first that no permission names stands for all of these.
-const METHODS: [&str; 6] = ["GET", "POST", "PUT", "DELETE", "PATCH", "OPTIONS"];
+const METHODS: [&str; 7] = ["GET", "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "HEAD"];
+/// A method that no permission is likely to name.
+const OTHER_METHOD: &str = "PROPFIND";
 
 /// Examples of requests.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
@@ -222,7 +224,7 @@ fn methods(permissions: &[&Permission]) -> Vec<String> {
         http.methods.iter().for_each(|method| push(&mut all, method.clone()));
     }
     let other = METHODS.into_iter().find(|method| !all.iter().any(|own| own == method));
-    push(&mut all, other.unwrap_or("ANY").to_owned());
+    push(&mut all, other.unwrap_or(OTHER_METHOD).to_owned());
     all
 }
 

@@ -53,7 +53,13 @@ fn which(route: &Route) -> String {
 /// What a route does beside sending requests to its parts.
 fn how(route: &Route) -> String {
     let Some(destination) = &route.destination else { return String::new() };
-    let plain = RouteDestination { service: None, service_subset: String::new(), ..destination.clone() };
+    let plain = RouteDestination {
+        service: None,
+        service_subset: String::new(),
+        namespace: destination.namespace.clone().filter(|own| !own.is_default()),
+        partition: destination.partition.clone().filter(|own| !own.is_default()),
+        ..destination.clone()
+    };
     let told = fields(&plain, &[]);
     if told.is_empty() { String::new() } else { format!(", with {}", told.join(", ")) }
 }

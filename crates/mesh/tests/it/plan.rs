@@ -456,6 +456,21 @@ fn a_change_of_what_is_done_to_spellings_is_seen_whatever_decides() {
 }
 
 #[test]
+fn what_is_so_by_default_is_not_told_of_a_route() {
+    let chain = World::of("P http\nR web a>api").chain("web").unwrap();
+    assert_eq!(lines(&chain)[1..3], ["path prefix /a -> api", "path prefix / -> web"]);
+}
+
+#[test]
+fn the_method_that_nobody_names_is_one() {
+    let all = ["GET", "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "HEAD"];
+    let of =
+        |methods: &[&str]| permission(Action::Allow, Some(PathMatch::Exact("/a".into())), methods, vec![]);
+    check(of(&all), of(&[]), &["PROPFIND /a [] allowed"]);
+    check(of(&all[..6]), of(&[]), &["HEAD /a [] allowed"]);
+}
+
+#[test]
 fn n_220_a_plan_that_is_not_complete_says_so() {
     let to = |name: &str| {
         let to = serde_json::from_value(serde_json::json!({"namespace": "default", "name": name})).unwrap();

@@ -3,6 +3,8 @@
 use std::cell::RefCell;
 use std::fmt;
 
+use serde::de::{Expected, Unexpected};
+
 use super::fault::{Diagnostic, Fault, quoted, shortened};
 use crate::limits::{DIAGNOSTICS_MAX, SUGGESTED_KEY_CHARS_MAX};
 use crate::spelling::{camel_case, edits, edits_max, snake_case};
@@ -146,6 +148,14 @@ impl serde::de::Error for Error {
         Self::new(Fault::Value(message.to_string()))
     }
 
+    fn invalid_type(found: Unexpected<'_>, wanted: &dyn Expected) -> Self {
+        Self::new(Fault::Value(misfit("type", found, wanted)))
+    }
+
+    fn invalid_value(found: Unexpected<'_>, wanted: &dyn Expected) -> Self {
+        Self::new(Fault::Value(misfit("value", found, wanted)))
+    }
+
     fn missing_field(field: &'static str) -> Self {
         Self::new(Fault::Value(format!("`{field}` is missing")))
     }
@@ -156,6 +166,38 @@ impl serde::de::Error for Error {
 
     fn unknown_variant(variant: &str, expected: &'static [&'static str]) -> Self {
         Self::new(Fault::Value(format!("{} is not one of {}", quoted(variant), expected.join(", "))))
+    }
+}
+
+/// What was found and what is wanted. A number of Rust's is told by its range.
+fn misfit(what: &str, found: Unexpected<'_>, wanted: &dyn Expected) -> String {
+    let wanted = wanted.to_string();
+    let Some(range) = range(&wanted) else {
+        return format!("invalid {what}: {found}, expected {wanted}");
+    };
+    match found {
+        Unexpected::Signed(number) => format!("expected {range}, found {number}"),
+        Unexpected::Unsigned(number) => format!("expected {range}, found {number}"),
+        Unexpected::Float(number) => format!("expected {range}, found {number}"),
+        other => format!("expected {range}, found {other}"),
+    }
+}
+
+/// The numbers of a type, by its name.
+fn range(name: &str) -> Option<String> {
+    fn from<T: fmt::Display>(least: T, most: T) -> Option<String> {
+        Some(format!("a whole number from {least} to {most}"))
+    }
+    match name {
+        "u8" => from(u8::MIN, u8::MAX),
+        "u16" => from(u16::MIN, u16::MAX),
+        "u32" => from(u32::MIN, u32::MAX),
+        "u64" | "usize" => from(u64::MIN, u64::MAX),
+        "i8" => from(i8::MIN, i8::MAX),
+        "i16" => from(i16::MIN, i16::MAX),
+        "i32" => from(i32::MIN, i32::MAX),
+        "i64" | "isize" => from(i64::MIN, i64::MAX),
+        _ => None,
     }
 }
 

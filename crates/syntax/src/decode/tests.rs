@@ -237,11 +237,11 @@ fn values_that_do_not_fit_are_refused_with_place_and_path() {
     );
     check_refused::<Agent>(
         "ports { grpc = 70000 }",
-        &["t.hcl:1:16: ports.grpc: invalid value: integer `70000`, expected u16"],
+        &["t.hcl:1:16: ports.grpc: expected a whole number from 0 to 65535, found 70000"],
     );
     check_refused::<Agent>(
         "ports { http = 1.5 }",
-        &["t.hcl:1:16: ports.http: invalid type: floating point `1.5`, expected i32"],
+        &["t.hcl:1:16: ports.http: expected a whole number from -2147483648 to 2147483647, found 1.5"],
     );
     check_refused::<Agent>("node_name = []", &["t.hcl:1:13: node_name: expected a string, found a list"]);
     check_refused::<Agent>(

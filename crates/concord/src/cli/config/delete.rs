@@ -56,7 +56,13 @@ async fn run(call: &Invocation<'_>, client: &Client, io: &mut Io) -> Outcome {
 
 fn named(call: &Invocation<'_>, io: &mut Io) -> Result<(String, String), Failure> {
     match call.values.text("filename") {
-        "" => Ok((call.required("kind")?.to_owned(), call.required("name")?.to_owned())),
+        "" => {
+            let kind = call.required("kind")?;
+            match super::named(kind, call.values.text("name").to_owned()) {
+                name if name.is_empty() => Ok((kind.to_owned(), call.required("name")?.to_owned())),
+                name => Ok((kind.to_owned(), name)),
+            }
+        }
         _ if call.values.origin("kind").is_some() || call.values.origin("name").is_some() => {
             Err(call.usage("-filename stands instead of -kind and -name"))
         }

@@ -62,7 +62,7 @@ async fn plan(
     if call.wants_json() {
         print::json(&planned, io)?;
     } else {
-        io.text(&text(&planned, files))?;
+        io.text(&print::safe_lines(&text(&planned, files)))?;
     }
     Ok(if planned.refused > 0 { REFUSED } else { Exit::SUCCESS })
 }
@@ -96,13 +96,13 @@ fn add_entry(entry: &PlannedEntry, file: Option<&str>, text: &mut String) {
     let file = file.map(|file| format!(" ({file})")).unwrap_or_default();
     let _ = writeln!(text, "  {kind}/{name}{file} {outcome}");
     if !reason.is_empty() {
-        let _ = writeln!(text, "    {}", reason.replace(char::is_control, " "));
+        let _ = writeln!(text, "    {}", print::safe(reason));
     }
     for field in fields {
         let _ = writeln!(text, "    {}: {} -> {}", field.field, shown(&field.from), shown(&field.to));
     }
     if *fields_left_out > 0 {
-        let _ = writeln!(text, "    and {fields_left_out} more fields");
+        let _ = writeln!(text, "    and {}", print::counted(*fields_left_out, "more field"));
     }
 }
 
@@ -126,7 +126,8 @@ pub(super) fn add_verdicts(verdicts: &PlannedVerdicts, text: &mut String) {
             text.push_str("  None would be reversed between known services, as far as was compared.\n")
         }
         count => {
-            let _ = writeln!(text, "  {least}{count} would be reversed, of {least}{pairs} pairs:");
+            let pairs = print::counted(*pairs, "pair");
+            let _ = writeln!(text, "  {least}{count} would be reversed, of {least}{pairs}:");
         }
     }
     for PlannedVerdict { source, destination, request, allowed } in listed {
@@ -141,16 +142,17 @@ pub(super) fn add_verdicts(verdicts: &PlannedVerdicts, text: &mut String) {
     if *without_example > 0 {
         let _ = writeln!(
             text,
-            "  {without_example} permissions name requests of which no example was found; use concord explain for them."
+            "  For {} no example of a request was found; use concord explain for them.",
+            print::counted(*without_example, "permission")
         );
     }
 }
 
 fn asked(request: &PlannedRequest) -> String {
     let PlannedRequest { method, path, header, claims } = request;
-    let mut text = format!(" {method} {}", path.replace(char::is_control, " "));
+    let mut text = format!(" {method} {}", print::safe(path));
     for header in header {
-        let _ = write!(text, " -header {}", header.replace(char::is_control, " "));
+        let _ = write!(text, " -header {}", print::safe(header));
     }
     for (provider, claims) in claims {
         let _ = write!(text, " -claims {provider}={claims}");
@@ -184,12 +186,12 @@ pub(super) fn add_chains(chains: &PlannedChains, text: &mut String) {
 fn add_chain(sign: char, chain: &ToldChain, text: &mut String) {
     let ToldChain { fault, lines, lines_left_out } = chain;
     if !fault.is_empty() {
-        let _ = writeln!(text, "      {sign} broken: {}", fault.replace(char::is_control, " "));
+        let _ = writeln!(text, "      {sign} broken: {}", print::safe(fault));
     }
     for line in lines {
-        let _ = writeln!(text, "      {sign} {}", line.replace(char::is_control, " "));
+        let _ = writeln!(text, "      {sign} {}", print::safe(line));
     }
     if *lines_left_out > 0 {
-        let _ = writeln!(text, "      {sign} and {lines_left_out} more lines");
+        let _ = writeln!(text, "      {sign} and {}", print::counted(*lines_left_out, "more line"));
     }
 }

@@ -36,7 +36,7 @@ async fn run(call: &Invocation<'_>, client: &Client, io: &mut Io) -> Outcome {
     if call.wants_json() {
         return print::json(&status, io);
     }
-    io.text(&text(&status))?;
+    io.text(&print::safe_lines(&text(&status)))?;
     Ok(Exit::SUCCESS)
 }
 
@@ -45,7 +45,7 @@ fn text(status: &ConfigStatus) -> String {
     let mut text = format!("{kind}/{name}, written at index {modify_index}\n");
     match accepted {
         true => text.push_str("  Would be accepted if it was written today.\n"),
-        false => _ = writeln!(text, "  Would be refused if it was written today: {reason}"),
+        false => _ = writeln!(text, "  Would be refused if it was written today: {}", print::safe(reason)),
     }
     if !heeded {
         text.push_str("  The built-in proxy does not act by entries of this kind yet.\n");

@@ -29,7 +29,7 @@ pub(super) async fn run(
     if call.wants_json() {
         return print::json(&explained, io);
     }
-    io.text(&text(&explained))?;
+    io.text(&print::safe_lines(&text(&explained)))?;
     Ok(Exit::SUCCESS)
 }
 
@@ -53,12 +53,12 @@ fn text(explained: &RequestExplain) -> String {
 fn add_pair(explained: &RequestExplain, text: &mut String) {
     if !explained.path.is_empty() {
         let odd = if explained.path_ambiguous { " (backends may read it in different ways)" } else { "" };
-        let _ = writeln!(text, "The backend is sent the path {}{odd}", explained.path);
+        let _ = writeln!(text, "The backend is sent the path {}{odd}", print::safe(&explained.path));
     }
     if !explained.protocol_note.is_empty() {
         let _ = writeln!(text, "About its protocol: {}", explained.protocol_note);
     }
-    let _ = writeln!(text, "\nWhy\n  {}", explained.question.reason);
+    let _ = writeln!(text, "\nWhy\n  {}", print::safe(&explained.question.reason));
     explained.tried.iter().for_each(|tried| add_tried(tried, text));
     if !explained.shadows.is_empty() {
         text.push_str("\nHides\n");
@@ -99,7 +99,8 @@ fn add_change(change: &RequestChange, text: &mut String) {
     };
     let _ = writeln!(text, "  Is about {about}.");
     if change.other_callers > 0 {
-        let _ = writeln!(text, "  Also changes it for {} other callers:", change.other_callers);
+        let callers = print::counted(change.other_callers, "other caller");
+        let _ = writeln!(text, "  Also changes it for {callers}:");
     }
     for caller in change.callers.iter().take(CALLERS_SHOWN_MAX) {
         let _ = writeln!(text, "    {caller}");

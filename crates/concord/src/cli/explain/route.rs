@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use crate::cli::print;
 use concord_api::explain::{ExplainOrigin, ExplainSetting, PartExplain, RouteExplain, TargetExplain};
 
 /// Where traffic goes.
@@ -35,11 +36,11 @@ pub(super) fn add(goes: Goes<'_>, text: &mut String) {
     }
     settings.iter().for_each(|setting| add_setting(setting, "    ", text));
     if origin.is_some() {
-        let _ = writeln!(text, "    Arrives as {}", path.replace(char::is_control, " "));
+        let _ = writeln!(text, "    Arrives as {}", print::safe(path));
     }
     parts.iter().for_each(|part| add_part(part, text));
     if *parts_count > parts.len() {
-        let _ = writeln!(text, "  and {} more parts", parts_count - parts.len());
+        let _ = writeln!(text, "  and {}", print::counted(parts_count - parts.len(), "more part"));
     }
 }
 
@@ -68,7 +69,7 @@ fn add_setting(setting: &ExplainSetting, indent: &str, text: &mut String) {
         Some(origin) => by(std::slice::from_ref(origin)),
         None => " (default)".to_owned(),
     };
-    let value = value.as_str().map_or_else(|| value.to_string(), |text| text.replace(char::is_control, " "));
+    let value = value.as_str().map_or_else(|| value.to_string(), print::safe);
     let _ = writeln!(text, "{indent}{setting} {value}{written}");
 }
 

@@ -84,6 +84,32 @@ fn an_entry_is_deleted_by_name_or_file() {
     check(&ran, &["DELETE /v1/config/service-intentions/db"], deleted);
 }
 
+#[test]
+fn the_only_entry_of_a_kind_need_not_be_named() {
+    for (kind, name) in [("mesh", "mesh"), ("proxy-defaults", "global")] {
+        let sent = format!(r#"{{"Kind":"{kind}"}}"#);
+        let ran = Bench::answering("true").input(&sent).run(&["config", "write", "-"]);
+        let written = format!("Config entry written: {kind}/{name}\n");
+        check(&ran, &[&format!("PUT /v1/config {sent}")], &written);
+        let ran = Bench::answering("{}").run(&["config", "delete", "-kind", kind]);
+        let deleted = format!("Config entry deleted: {kind}/{name}\n");
+        check(&ran, &[&format!("DELETE /v1/config/{kind}/{name}")], &deleted);
+        let ran = Bench::answering(PLAN).run(&["config", "delete", "-plan", "-kind", kind]);
+        let planned = format!(r#"POST /v1/config/plan [{{"Kind":"{kind}","Name":"{name}","Delete":true}}]"#);
+        assert_eq!(ran.asked, [planned]);
+    }
+    refuse(&["config", "delete", "-kind=service-defaults"], 1, "name");
+}
+
+#[test]
+fn what_an_agent_says_of_a_plan_cannot_control_the_terminal() {
+    let plan =
+        PLAN.replace("\"why\"", "\"why\\u202e\\u001b[2J\\nEntries\"").replace("\"api\"", "\"a\\u202epi\"");
+    let ran = Bench::answering(&plan).run(&["config", "delete", "-plan", "-kind=mesh"]);
+    assert!(ran.out.contains("\n    why  [2J Entries\n") && ran.out.contains("a pi => db"), "{}", ran.out);
+    assert!(!ran.out.contains(['\u{202e}', '\u{1b}']), "{}", ran.out);
+}
+
 const PLAN: &str = r#"{"Index": 7, "Refused": 1,
     "Entries": [
         {"Kind": "service-intentions", "Name": "db", "Outcome": "changed",
@@ -120,7 +146,7 @@ Verdicts
     api => db PUT /a -header x=y -claims okta={{\"role\":\"admin\"}} would be denied
     and at least 1 more
   Requests are compared by examples of what permissions name; others may be judged otherwise, too.
-  1 permissions name requests of which no example was found; use concord explain for them.
+  For 1 permission no example of a request was found; use concord explain for them.
 
 Chains
   2 would change, 1 of them break, 0 become whole:
@@ -192,7 +218,7 @@ fn the_status_of_an_entry_is_told() {
 Without it
 
 Verdicts
-  1 would be reversed, of 1 pairs:
+  1 would be reversed, of 1 pair:
     web => db would be allowed
   Requests are compared by examples of what permissions name; others may be judged otherwise, too.
 

@@ -346,7 +346,7 @@ Where it goes
       Not known there: they decide
   9.5 % to admin, in dc2
       Denied there: no
-  and 1 more parts
+  and 1 more part
 ";
     let asked = ["GET /v1/connect/intentions/explain?source=web&destination=db&path=%2Fa"];
     // The flags of a command that Consul lacks may stand anywhere.
@@ -363,6 +363,17 @@ fn an_explanation_may_know_no_single_change() {
     let answer = r#"{"Source":"web","Destination":"db","Allowed":true,"Verdict":"allowed","Reason":"r","NoChange":"because"}"#;
     let ran = Bench::answering(answer).run(&["explain", "web", "db"]);
     assert!(ran.out.ends_with("\nNo single change would deny it: because\n"), "{}", ran.out);
+}
+
+#[test]
+fn what_an_agent_explains_cannot_control_the_terminal() {
+    let answer = r#"{"Source":"w\u202eeb","Destination":"db","Reason":"r\u0007\nAllowed","NoChange":"b"}"#;
+    for line in [&["explain", "web", "db"][..], &["explain", "-path=/", "web", "db"]] {
+        let ran = Bench::answering(answer).run(line);
+        assert!(ran.out.starts_with("Not known: w eb => db\n\nWhy\n  r  Allowed\n"), "{:?}", ran.out);
+    }
+    refuse(&["explain", "-path=", "web", "db"], 1, "-path is empty");
+    refuse(&["explain", "-path=", "-method=PUT", "web", "db"], 1, "-path is empty");
 }
 
 #[test]

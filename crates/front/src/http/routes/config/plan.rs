@@ -14,6 +14,10 @@ use crate::http::context::Ctx;
 use crate::http::{Call, HttpError, Reply};
 
 pub(super) async fn planning(ctx: Arc<Ctx>, call: Call) -> Result<Reply, HttpError> {
+    if call.parameter("cas").is_some() {
+        let text = "?cas: a plan is made of what is stored now, so it has no condition; leave it out";
+        return Err(HttpError::bad_request(text.to_owned()));
+    }
     let changes = decode_plan(&call.body)?.into_iter().map(|item| match item {
         PlanItem::Write(entry) => PlannedChange::Write(entry),
         PlanItem::Delete(name) => PlannedChange::Delete(name),

@@ -26,6 +26,10 @@ pub(in crate::http::routes::intention) fn asked(call: &Call) -> Result<Option<As
         };
         pair.filter(|(key, _)| !key.is_empty()).ok_or_else(wrong)
     };
+    if call.parameter("path") == Some("") {
+        let text = "Invalid value for ?path: it is empty; use the path as it would be sent, as /";
+        return Err(HttpError::bad_request(text.to_owned()));
+    }
     let headers = call.parameters("header").map(|text| split("header", text)).collect::<Result<_, _>>()?;
     let tokens = call.parameters("claims").map(|text| {
         let (provider, claims) = split("claims", text)?;
