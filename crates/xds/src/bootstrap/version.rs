@@ -5,7 +5,7 @@ use std::fmt;
 /// The oldest that is accepted, major and minor.
 pub const OLDEST: (u32, u32) = (1, 28);
 /// Those against which concord is tested, major and minor, the newest first.
-pub const TESTED: [(u32, u32); 1] = [(1, 40)];
+pub const TESTED: [(u32, u32); 2] = [(1, 40), (1, 36)];
 
 /// A version of Envoy.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
