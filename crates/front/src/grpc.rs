@@ -1,5 +1,5 @@
-//! The gRPC port, to which proxies attach: the built-in ones for their snapshots, Envoys for their resources. (The
-//! public gRPC services will use the same port.)
+//! The gRPC port, to which proxies attach: the built-in ones for their snapshots, Envoys for their resources. Consul's
+//! public services answer there, too.
 //!
 //! ```text
 //! accept ─► a place? ─► first byte ─► HTTP/2 ─► headers ─► token known? ─► message ─► answer
@@ -13,6 +13,7 @@ pub mod limits;
 mod messages;
 mod progress;
 mod protobuf;
+mod public;
 mod settling;
 mod stream;
 mod wire;
@@ -20,8 +21,8 @@ mod xds;
 
 use std::sync::Arc;
 
-use concord_rpc::SnapshotSource;
 use concord_rpc::grpc::SnapshotService;
+use concord_rpc::{ServerApi, SnapshotSource};
 use concord_runtime::{Clock, Door, Guest, Scope, timeout};
 use hyper::server::conn::http2;
 use hyper::service::service_fn;
@@ -31,6 +32,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tracing::{debug, warn};
 
 use self::progress::Progress;
+use self::public::Public;
 use self::settling::Settling;
 use self::stream::{Streams, Together};
 use self::wire::Wire;
@@ -38,19 +40,35 @@ use self::xds::Discovery;
 use crate::socket::{self, Io, Socket};
 use crate::tls::Tls;
 
-/// Serves proxy snapshots from `source`, and Envoy's configuration made of them, on a socket until the scope ends. With `tls`, every connection uses TLS.
+/// What is served.
+#[derive(Clone)]
+pub struct Services {
+    /// Snapshots for the built-in proxy, of which Envoy's configuration is made.
+    pub snapshots: Arc<dyn SnapshotSource>,
+    /// Who answers the public services.
+    pub servers: Arc<dyn ServerApi>,
+}
+
+impl std::fmt::Debug for Services {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Services")
+    }
+}
+
+/// Serves on a socket until the scope ends. With `tls`, every connection uses TLS.
 pub fn serve(
     socket: Socket,
     tls: Option<Arc<Tls>>,
-    source: Arc<dyn SnapshotSource>,
+    services: Services,
     door: Arc<Door>,
     clock: Arc<dyn Clock>,
     scope: &Scope,
 ) {
     let inner = scope.clone();
-    let discovery = Discovery::new(Arc::clone(&source), Arc::clone(&clock), inner.clone());
-    let port =
-        Port { service: SnapshotService::new(source), discovery, tls, door, clock, scope: inner.clone() };
+    let Services { snapshots, servers } = services;
+    let discovery = Discovery::new(Arc::clone(&snapshots), Arc::clone(&clock), inner.clone());
+    let (service, public) = (SnapshotService::new(snapshots), Public::new(servers));
+    let port = Port { service, discovery, public, tls, door, clock, scope: inner.clone() };
     scope.spawn("grpc listener", async move {
         tokio::select! {
             biased;
@@ -64,6 +82,7 @@ pub fn serve(
 struct Port {
     service: SnapshotService,
     discovery: Discovery,
+    public: Public,
     tls: Option<Arc<Tls>>,
     door: Arc<Door>,
     clock: Arc<dyn Clock>,
@@ -141,12 +160,13 @@ impl Port {
         let streams = Arc::new(Mutex::new(streams));
         let held = Arc::new(Together { _speaking: speaking, _streams: Arc::clone(&streams) });
         let progress = Progress::new(Arc::clone(&self.clock));
-        let Self { service, discovery, clock, scope, tls: _, door: _ } = self;
+        let Self { service, discovery, public, clock, scope, tls: _, door: _ } = self;
         let settling = Settling::new(Arc::clone(guest), Arc::clone(&clock));
         let wire = TokioIo::new(Wire::new(stream, Arc::clone(&clock), Arc::clone(&settling), streams));
         let streams = Streams {
             service,
             discovery,
+            public,
             clock: Arc::clone(&clock),
             guest: Arc::clone(guest),
             progress: Arc::clone(&progress),

@@ -10,6 +10,7 @@ mod catalog;
 mod certificate;
 mod chain;
 mod config;
+mod dataplane;
 mod gateway;
 mod health;
 mod intention;
@@ -51,6 +52,7 @@ pub use self::catalog::{
 pub use self::certificate::{ReadCaConfig, ReadCaRoots, SetCaConfig, SignLeaf};
 pub use self::chain::ReadChain;
 pub use self::config::{ApplyEntry, DeleteEntry, ListEntries, ReadDefaults, ReadEntry, ReadEntryStatus};
+pub use self::dataplane::{ListServers, NodeChoice, ReadProxy, ReadyServer};
 pub use self::gateway::{
     Export, GatewayIntentions, GatewayServiceHealth, ListExports, ListGatewayServices, ServedInstances,
 };
@@ -204,6 +206,10 @@ requests! {
     GatewayIntentions -> Vec<ServiceIntentions>, READ, |r| Need::Right(read_service(r.gateway.name.as_str()));
     ListExports -> Vec<Export>, READ, |_| Need::Right(Right::whole(Scalar::Mesh, Level::Read));
     ReadTopology -> Topology, READ, |r| Need::Right(read_service(r.service.name.as_str()));
+
+    // Proxies without an agent.
+    ListServers -> Vec<ReadyServer>, READ, |_| Need::OwnToken;
+    ReadProxy -> InstanceOnNode, READ.once(), |_| Need::CheckedAt("the right to read the proxy's own service");
 
     // Certificate authority.
     ReadCaRoots -> CaRoots, READ.of_connect().for_anybody(), |_| Need::Open; // the public trust bundle

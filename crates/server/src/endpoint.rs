@@ -6,6 +6,7 @@ mod address;
 mod catalog;
 mod certificate;
 mod chain;
+mod dataplane;
 pub(crate) mod entry;
 mod entry_status;
 mod gateway;
@@ -108,6 +109,8 @@ impl ServerApi for LocalApi {
                 read GatewayIntentions => gateway::gateway_intentions;
                 read ListExports => gateway::list_exports;
                 read ReadTopology => topology::read_topology;
+                read ListServers => dataplane::list_servers;
+                read ReadProxy => dataplane::read_proxy;
                 read ReadCaRoots => certificate::read_ca_roots, after certificate::await_first_root;
                 read ReadCaConfig => certificate::read_ca_config;
                 write SetCaConfig => certificate::set_ca_config;

@@ -343,8 +343,9 @@ fn serve_faces(
     let door = Arc::new(budget.door(grpc::limits::CONNECTIONS_PER_CLIENT));
     let secured = bound.grpc_tls.into_iter().map(|socket| (socket, Some(Arc::clone(&presenting.grpc))));
     for (socket, tls) in bound.grpc.into_iter().map(|socket| (socket, None)).chain(secured) {
-        let (source, clock) = (Arc::new(agent.proxies.clone()), Arc::clone(&world.clock));
-        grpc::serve(socket, tls, source, Arc::clone(&door), clock, scope);
+        let snapshots = Arc::new(agent.proxies.clone());
+        let services = grpc::Services { snapshots, servers: Arc::clone(&agent.servers) };
+        grpc::serve(socket, tls, services, Arc::clone(&door), Arc::clone(&world.clock), scope);
     }
     Ok(face)
 }

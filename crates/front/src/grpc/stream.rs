@@ -18,6 +18,7 @@ use super::frames::StreamsHeld;
 use super::limits::{ATTACHED_BYTES, REQUEST_TIMEOUT};
 use super::messages::Messages;
 use super::progress::{Piece, Progress};
+use super::public::Public;
 use super::xds::{self, Discovery};
 
 /// What the streams of a connection share.
@@ -25,6 +26,7 @@ use super::xds::{self, Discovery};
 pub(super) struct Streams {
     pub(super) service: SnapshotService,
     pub(super) discovery: Discovery,
+    pub(super) public: Public,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) guest: Arc<Guest>,
     pub(super) progress: Arc<Progress>,
@@ -45,7 +47,8 @@ impl Streams {
         self.guest.settled(&*self.clock).await;
         let path = request.uri().path();
         let is_discovery = xds::serves(path);
-        let attached = if path == ATTACH || path == xds::DELTA { ATTACHED_BYTES } else { 0 };
+        let lasts = path == ATTACH || path == xds::DELTA || Public::lasts(path);
+        let (is_public, attached) = (Public::has(path), if lasts { ATTACHED_BYTES } else { 0 });
         let held = match self.guest.hold(headers + attached) {
             Ok(held) => held,
             Err(full) => return Ok(self.wrap(exhausted(full).into_http(), None)),
@@ -60,8 +63,13 @@ impl Streams {
             Pace::Whole(self.clock.sleep(REQUEST_TIMEOUT))
         };
         let request = request.map(|body| Bounded { body, held: reading, pace });
-        let Ok(response) =
-            if is_discovery { self.discovery.call(request).await } else { self.service.call(request).await };
+        let Ok(response) = if is_discovery {
+            self.discovery.call(request).await
+        } else if is_public {
+            Ok(self.public.call(request).await)
+        } else {
+            self.service.call(request).await
+        };
         // A client that gets what it asks for is authenticated. A refusal has `grpc-status` in its headers.
         if !response.headers().contains_key("grpc-status") {
             self.guest.prove();
@@ -70,7 +78,7 @@ impl Streams {
     }
 
     fn wrap(self, response: Response<tonic::body::Body>, held: Option<Held>) -> Response<Answer> {
-        let Self { service: _, discovery: _, clock: _, guest, progress, held: together } = self;
+        let Self { service: _, discovery: _, public: _, clock: _, guest, progress, held: together } = self;
         response.map(|body| Answer { body, guest, progress, ended: false, _held: held, _together: together })
     }
 }

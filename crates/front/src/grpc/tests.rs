@@ -8,7 +8,7 @@ use std::time::Duration;
 use concord_model::Secret;
 use concord_model::ca::LeafCertificate;
 use concord_rpc::grpc::SnapshotClient;
-use concord_rpc::{Attach, ProxyTarget, RpcError, SnapshotStream};
+use concord_rpc::{Answer, AnyReply, AnyRequest, Attach, Head, ProxyTarget, RpcError, SnapshotStream};
 use concord_runtime::{BoxFuture, Budget, ManualClock, Source, World, timeout};
 use futures::{FutureExt as _, StreamExt as _};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -38,6 +38,15 @@ struct Leaver(Arc<Left>);
 impl Drop for Leaver {
     fn drop(&mut self) {
         self.0.held.lock().extend(self.0.budget.get().map(|budget| budget.held()));
+    }
+}
+
+/// Servers that are not there.
+struct NoServers;
+
+impl ServerApi for NoServers {
+    fn call_any(&self, _: Head, _: AnyRequest) -> BoxFuture<'_, Result<Answer<AnyReply>, RpcError>> {
+        Box::pin(async { Err(RpcError::ShuttingDown) })
     }
 }
 
@@ -97,7 +106,8 @@ impl Served {
         let door = Arc::new(budget.door(limits::CONNECTIONS_PER_CLIENT));
         let _ = source.left.budget.set(Arc::clone(&budget));
         let source = Arc::new(source);
-        serve(Socket::Tcp(listener), None, Arc::clone(&source) as _, door, Arc::new(clock.clone()), &scope);
+        let services = Services { snapshots: Arc::clone(&source) as _, servers: Arc::new(NoServers) };
+        serve(Socket::Tcp(listener), None, services, door, Arc::new(clock.clone()), &scope);
         Self { address, clock, budget, source, scope }
     }
 

@@ -18,6 +18,7 @@ mod gateways;
 mod manners;
 mod merging;
 mod patience;
+mod public;
 mod rights;
 mod table;
 mod world;

@@ -11,9 +11,9 @@ use concord_ca::provider::means::Inline;
 use concord_ca::seal::Kek;
 use concord_config::section::AclSection;
 use concord_config::section::Level;
-use concord_front::Socket;
 use concord_front::http::context::{LogLines, LogSource};
 use concord_front::http::{Ctx, Http, Settings, routes};
+use concord_front::{Socket, grpc};
 use concord_mesh::intention::DefaultPolicy as IntentionDefault;
 use concord_model::intention::Action;
 use concord_model::{Datacenter, NodeName, Secret, Uuid};
@@ -60,6 +60,7 @@ impl LogSource for OneLine {
 /// A running agent.
 pub(crate) struct World {
     pub(crate) address: SocketAddr,
+    /// Where gRPC is served.
     pub(crate) grpc: SocketAddr,
     pub(crate) ports: Ports,
     pub(crate) budget: Arc<Budget>,
@@ -162,19 +163,15 @@ impl Setup {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let budget = Budget::new(self.budget.unwrap_or(BUDGET_BYTES), 10_000);
-        let grpc_listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let grpc = grpc_listener.local_addr().unwrap();
-        let door = Arc::new(budget.door(10));
-        let source = Arc::new(agent.proxies.clone());
+        let services = grpc::Services {
+            snapshots: Arc::new(agent.proxies.clone()),
+            servers: Arc::clone(&agent.servers),
+        };
+        let socket = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let grpc = socket.local_addr().unwrap();
+        let door = Arc::new(budget.door(grpc::limits::CONNECTIONS_PER_CLIENT));
         let clock = Arc::clone(&ports.clock);
-        concord_front::grpc::serve(
-            Socket::Tcp(grpc_listener),
-            None,
-            source,
-            door,
-            clock,
-            &scope.child("grpc"),
-        );
+        grpc::serve(Socket::Tcp(socket), None, services, door, clock, &scope.child("grpc"));
         let mut context = Ctx::new(agent);
         context.log = Some(Arc::new(OneLine));
         let http =

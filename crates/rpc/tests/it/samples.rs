@@ -7,6 +7,7 @@ mod acl;
 mod catalog;
 mod certificate;
 mod chain;
+mod dataplane;
 mod entry;
 mod gateway;
 mod intention;
@@ -56,6 +57,7 @@ pub(crate) fn requests() -> Vec<Sample<AnyRequest>> {
     all.extend(gateway::requests());
     all.extend(plan::requests());
     all.extend(certificate::requests());
+    all.extend(dataplane::requests());
     all.extend(acl::requests());
     all.push(sample!(AnyRequest, ReadStatus, "", ReadStatus {}));
     all
@@ -69,6 +71,7 @@ pub(crate) fn replies() -> Vec<Sample<AnyReply>> {
     all.extend(gateway::replies());
     all.extend(plan::replies());
     all.extend(certificate::replies());
+    all.extend(dataplane::replies());
     all.extend(acl::replies());
     all.push(sample!(AnyReply, ReadStatus, "", status()));
     all

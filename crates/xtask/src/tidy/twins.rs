@@ -18,6 +18,9 @@ use apart::{APART, Reason};
 
 const RULE: &str = "twin";
 
+/// A crate of messages whose fields others have given.
+const FOREIGN: &str = "public-proto";
+
 /// Smaller structs may be similar by chance.
 const FIELDS_MIN: usize = 5;
 /// The share of the smaller struct's fields that twins have in common, in percent.
@@ -76,7 +79,8 @@ fn twins(sources: &BTreeMap<String, Vec<SourceFile>>) -> Vec<Twins> {
 /// Structs with their paths, sorted.
 fn structs(sources: &BTreeMap<String, Vec<SourceFile>>) -> Vec<(String, BTreeSet<String>)> {
     let mut found = Vec::new();
-    for (krate, files) in sources.iter().filter(|(krate, _)| !GENERATED.contains(&krate.as_str())) {
+    let ours = |krate: &str| !GENERATED.contains(&krate) && krate != FOREIGN;
+    for (krate, files) in sources.iter().filter(|(krate, _)| ours(krate)) {
         for file in files.iter().filter(|file| file.target == Target::Main && !file.is_test_only()) {
             let code = code::without_test_items(&code::only(&file.text));
             found.extend(fields::structs(&code).into_iter().map(|Struct { name, fields }| {

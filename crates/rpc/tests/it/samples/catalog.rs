@@ -97,6 +97,11 @@ fn changes() -> Vec<Sample<AnyRequest>> {
     all
 }
 
+/// A proxy on a node.
+pub(super) fn placed() -> InstanceOnNode {
+    InstanceOnNode { node: node(), service: instance(ServiceKind::ConnectProxy) }
+}
+
 pub(crate) fn replies() -> Vec<Sample<AnyReply>> {
     let services = BTreeMap::from([(name("web"), vec!["v1".to_owned(), "v2".to_owned()])]);
     let on_nodes =

@@ -486,7 +486,12 @@ fn tokens(filled: &Filled) -> Vec<Read> {
 
 fn others() -> Vec<Read> {
     let operator = only(("operator", "", "write"));
+    let proxy = INSTANCES.iter().find(|one| one.id == "web-2-proxy").unwrap();
+    let ask = ReadProxy { node: NodeChoice::Name(name(proxy.node)), proxy: proxy.id.parse().unwrap() };
+    let shows = record(proxy).into_iter().chain([format!("node {}", proxy.node)]);
     vec![
+        Read::list(ListServers {}, vec![row(["node n1".to_owned()], open())]),
+        Read::whole(ask, only(("service", proxy.service, "read")), [row(shows, open())]),
         Read::list(ReadCaRoots {}, Vec::new()),
         Read {
             says: &["consul"],

@@ -1,0 +1,40 @@
+//! What proxies without an agent of their own ask the servers.
+
+use concord_model::{InstanceId, NodeName, Uuid};
+use serde::{Deserialize, Serialize};
+
+/// The servers that are ready, for clients that choose one themselves.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct ListServers {}
+
+/// A server that is ready.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct ReadyServer {
+    /// Id of its node.
+    pub id: Uuid,
+    /// Its address, without a port.
+    pub address: String,
+    /// Its address for other datacenters; the same if it has no other.
+    pub wan_address: String,
+    /// The version of Consul that it is compatible with; empty: unknown.
+    pub version: String,
+}
+
+/// A proxy or gateway in the catalog, with the settings that entries give it.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct ReadProxy {
+    /// Its node.
+    pub node: NodeChoice,
+    /// Its id there.
+    pub proxy: InstanceId,
+}
+
+/// How a node is named.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum NodeChoice {
+    /// By its permanent id.
+    Id(Uuid),
+    /// By its name.
+    Name(NodeName),
+}
