@@ -12,5 +12,8 @@ pub const PATTERNS_MAX: usize = 16;
 /// Maximum size of a compiled regular expression, in bytes. Counted repetitions are the first to exceed it.
 pub const PATTERN_BYTES_MAX: usize = 256 * 1024;
 
+/// Maximum count of a repetition, together with the repetitions that it is in. It is that of Go's engine and of Envoy's.
+pub const REPETITIONS_MAX: u32 = 1_000;
+
 /// Maximum nesting of groups in a regular expression. Its parser is recursive.
 pub const PATTERN_NESTING_MAX: u32 = 64;

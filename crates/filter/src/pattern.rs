@@ -8,7 +8,7 @@ use std::fmt;
 
 use regex::{Regex, RegexBuilder};
 
-use super::limits::{PATTERN_BYTES_MAX, PATTERN_NESTING_MAX};
+use super::limits::{PATTERN_BYTES_MAX, PATTERN_NESTING_MAX, REPETITIONS_MAX};
 
 #[cfg(test)]
 mod tests;
@@ -23,16 +23,17 @@ pub struct Pattern {
 impl Pattern {
     /// Compiles an expression. The error is one line that says what is wrong.
     pub fn parse(written: &str) -> Result<Self, String> {
-        let regex = compiled(written).map_err(|error| reason(&error))?;
-        Ok(Self { written: written.to_owned(), regex })
+        Self::parse_within(written, PATTERN_BYTES_MAX)
     }
 
-    /// Why an expression is none; `None` if it is one. It may be too large for us, and not for proxies.
-    pub fn broken(written: &str) -> Option<String> {
-        match compiled(written) {
-            Ok(_) | Err(regex::Error::CompiledTooBig(_)) => None,
-            Err(error) => Some(reason(&error)),
+    /// The same for an expression that may have so many bytes when it is compiled.
+    pub fn parse_within(written: &str, compiled_bytes_max: usize) -> Result<Self, String> {
+        let translated = translated(written);
+        let regex = compiled(&translated, compiled_bytes_max).map_err(|error| reason(&error))?;
+        if repetitions(&translated) > REPETITIONS_MAX {
+            return Err(format!("a repetition count is larger than {REPETITIONS_MAX}"));
         }
+        Ok(Self { written: written.to_owned(), regex })
     }
 
     /// The expression as written.
@@ -58,10 +59,10 @@ impl PartialEq for Pattern {
     }
 }
 
-fn compiled(written: &str) -> Result<Regex, regex::Error> {
-    RegexBuilder::new(&translated(written))
-        .size_limit(PATTERN_BYTES_MAX)
-        .dfa_size_limit(PATTERN_BYTES_MAX)
+fn compiled(translated: &str, bytes_max: usize) -> Result<Regex, regex::Error> {
+    RegexBuilder::new(translated)
+        .size_limit(bytes_max)
+        .dfa_size_limit(bytes_max)
         .nest_limit(PATTERN_NESTING_MAX)
         .build()
 }
@@ -74,6 +75,55 @@ fn reason(error: &regex::Error) -> String {
             let text = error.to_string();
             let line = text.lines().next_back().unwrap_or_default();
             line.strip_prefix("error: ").unwrap_or(line).to_owned()
+        }
+    }
+}
+
+/// The largest count of a repetition in a valid expression, multiplied by those of the repetitions around it.
+fn repetitions(translated: &str) -> u32 {
+    // Of each open group the largest product within it, and that of what stands before the next character.
+    let (mut open, mut last) = (vec![0_u32], 1);
+    let mut rest = translated.chars();
+    while let Some(c) = rest.next() {
+        last = match c {
+            // `\x{41}` and `\p{Greek}` have braces that count nothing.
+            '\\' => {
+                if rest.next().is_some_and(|c| "xpPuU".contains(c)) && rest.as_str().starts_with('{') {
+                    rest.by_ref().find(|c| *c == '}');
+                }
+                1
+            }
+            '[' => {
+                skip_class(&mut rest);
+                1
+            }
+            '(' => {
+                open.push(0);
+                1
+            }
+            ')' => open.pop().unwrap_or(0).max(1),
+            '{' => {
+                let (counts, _) = rest.as_str().split_once('}').unwrap_or_default();
+                rest.by_ref().find(|c| *c == '}');
+                let mut counts = counts.split(',').filter_map(|count| count.trim().parse::<u32>().ok());
+                last.saturating_mul(counts.next_back().unwrap_or(0).max(1))
+            }
+            _ => 1,
+        };
+        if let Some(largest) = open.last_mut() {
+            *largest = last.max(*largest);
+        }
+    }
+    open.into_iter().max().unwrap_or(0)
+}
+
+fn skip_class(rest: &mut std::str::Chars<'_>) {
+    while let Some(c) = rest.next() {
+        match c {
+            '\\' => drop(rest.next()),
+            '[' => _ = rest.find(|c| *c == ']'),
+            ']' => return,
+            _ => {}
         }
     }
 }

@@ -65,3 +65,42 @@ fn n_64_unusable_and_oversized_expressions_are_refused() {
     let reason = Pattern::parse("a{1000}{1000}").unwrap_err();
     assert!(reason.contains("too large"), "{reason}");
 }
+
+#[test]
+fn n_64_counts_beyond_those_of_other_engines_are_refused() {
+    for pattern in [
+        "a{1001}",
+        "a{1,1001}",
+        "a{1001,}",
+        "(a{10}b){101}",
+        "(?:(a{2}){10}|c){1,51}",
+        r"[a}]{1001}",
+        r"\x{41}{1001}",
+    ] {
+        let reason = Pattern::parse(pattern).expect_err(pattern);
+        assert!(reason.contains("a repetition count is larger than 1000"), "{pattern}: {reason}");
+    }
+    for pattern in [
+        "a{1000}",
+        "a{0,1000}",
+        "(a{10}b){100}",
+        "(a{10})b{1000}",
+        r"a\{1001}",
+        "[{1001}]",
+        r"\Q{1001}\E",
+        r"\x{1001}",
+        "[[:alpha:]]{2}",
+        r"[\]{1001}]{2}",
+        "(a{1000}|b){1}",
+        "a+{2}",
+    ] {
+        let told = Pattern::parse(pattern).err();
+        assert!(
+            told.as_ref().is_none_or(|reason| !reason.contains("count is larger")),
+            "{pattern}: {told:?}"
+        );
+    }
+    // The limit of the compiled size is one of its own.
+    assert!(Pattern::parse("[a-z]{1000}").is_ok());
+    assert!(Pattern::parse(".{1000}").is_err_and(|reason| reason.contains("too large")));
+}

@@ -148,6 +148,14 @@ pub enum Fault {
         /// How many are allowed.
         max: usize,
     },
+    /// Too many different regular expressions in one entry.
+    #[error("exceeds maximum count {max} of different regular expressions; the entry has {len}")]
+    TooManyPatterns {
+        /// How many there are.
+        len: usize,
+        /// How many are allowed.
+        max: usize,
+    },
     /// An exact name in a wildcard namespace.
     #[error(
         "exact value cannot follow wildcard namespace; name the namespace, or use \"*\" for the name too"
@@ -220,6 +228,11 @@ pub(crate) struct Faults(Vec<EntryFault>);
 impl Faults {
     pub(crate) fn push(&mut self, field: impl Into<String>, fault: impl Into<Fault>) {
         self.0.push(EntryFault { field: field.into(), fault: fault.into() });
+    }
+
+    /// Whether none was found so far.
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
     }
 
     pub(crate) fn no_longer(&mut self, field: impl Into<String>, text: &str, max: usize) {

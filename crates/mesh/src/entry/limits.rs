@@ -9,6 +9,10 @@ pub const PERMISSIONS_MAX: usize = 256;
 pub const HEADERS_MAX: usize = 64;
 /// Bytes of a regular expression: every proxy of the destination compiles it.
 pub const PATTERN_BYTES_MAX: usize = 1024;
+/// Different regular expressions of one entry: each takes a millisecond, and ten at worst, of the server that takes it.
+pub const PATTERNS_MAX: usize = 512;
+/// Bytes of a regular expression of a permission when it is compiled: `[^/]{1,255}` has half as many.
+pub const COMPILED_BYTES_MAX: usize = 1024 * 1024;
 /// Bytes of a path, a header name or a header value: as much as servers accept in a request line.
 pub const TEXT_BYTES_MAX: usize = 8192;
 /// Token providers of one requirement.

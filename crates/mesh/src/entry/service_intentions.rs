@@ -12,8 +12,8 @@ use concord_model::{Pattern, ServiceRef};
 use super::fault::{EntryFault, Fault, Faults, RoutingFault};
 use super::graph::{GraphFault, Proposed};
 use super::limits::{
-    CLAIM_DEPTH_MAX, CLAIMS_MAX, HEADERS_MAX, PATTERN_BYTES_MAX, PERMISSIONS_MAX, PROVIDERS_MAX, SOURCES_MAX,
-    TEXT_BYTES_MAX,
+    CLAIM_DEPTH_MAX, CLAIMS_MAX, COMPILED_BYTES_MAX, HEADERS_MAX, PATTERN_BYTES_MAX, PATTERNS_MAX,
+    PERMISSIONS_MAX, PROVIDERS_MAX, SOURCES_MAX, TEXT_BYTES_MAX,
 };
 use super::{jwt_provider, requests};
 
@@ -38,11 +38,11 @@ pub(super) fn check(entry: &ServiceIntentions, faults: &mut Faults) {
     for (i, one) in sources.iter().enumerate().take(SOURCES_MAX) {
         let at = format!("Sources[{i}]");
         check_source(&at, one, wildcard, faults);
-        check_patterns(&at, one, faults);
         if !seen.insert(&one.source) {
             faults.push(&at, Fault::Repeated { source_text: one.source.to_string() });
         }
     }
+    check_patterns(0, sources, faults);
 }
 
 /// Validates one source that is to be added to `others` valid sources of its destination, none of which is this
@@ -62,7 +62,7 @@ pub fn validate_source(
 /// Whether the regular expressions of a source can be compiled. Servers that apply a source do not ask this again.
 pub fn validate_patterns(others: usize, one: &SourceIntention) -> Result<(), Vec<EntryFault>> {
     let mut faults = Faults::default();
-    check_patterns(&format!("Sources[{others}]"), one, &mut faults);
+    check_patterns(others, std::slice::from_ref(one), &mut faults);
     faults.none_or()
 }
 
@@ -172,30 +172,45 @@ fn check_http(at: &str, http: &HttpPermission, has_jwt: bool, faults: &mut Fault
     }
 }
 
-/// Proxies take no listener with an expression that is broken, and go on with what they had before. One that is only too
-/// large for us is taken: requests are unclear about it.
-fn check_patterns(at: &str, one: &SourceIntention, faults: &mut Faults) {
-    let Decision::Requests(permissions) = &one.decision else { return };
-    let mut compile = |at: String, pattern: &str| {
-        // A longer one has that fault already.
-        let reason =
-            (pattern.len() <= PATTERN_BYTES_MAX).then(|| concord_filter::Pattern::broken(pattern)).flatten();
-        if let Some(reason) = reason {
+/// Proxies take no listener with an expression that is broken, and go on with what they had before. Only an entry without
+/// another fault is asked, because compiling takes time: so all that is compiled has been counted. `first` is the place
+/// of the first source.
+fn check_patterns(first: usize, sources: &[SourceIntention], faults: &mut Faults) {
+    if !faults.is_empty() {
+        return;
+    }
+    let mut seen = HashSet::new();
+    let all = sources.iter().enumerate().flat_map(|(i, one)| patterns(first + i, one));
+    let different: Vec<_> = all.filter(|(_, pattern)| seen.insert(*pattern)).collect();
+    if different.len() > PATTERNS_MAX {
+        let fault = Fault::TooManyPatterns { len: different.len(), max: PATTERNS_MAX };
+        faults.push("Sources[].Permissions[].HTTP", fault);
+        return;
+    }
+    for (at, pattern) in different {
+        if let Err(reason) = concord_filter::Pattern::parse_within(pattern, COMPILED_BYTES_MAX) {
             faults.push(at, RoutingFault::NoPattern(reason));
         }
-    };
-    for (j, permission) in permissions.iter().enumerate().take(PERMISSIONS_MAX) {
+    }
+}
+
+/// The regular expressions of a source, each with its field.
+fn patterns(i: usize, one: &SourceIntention) -> Vec<(String, &str)> {
+    let Decision::Requests(permissions) = &one.decision else { return Vec::new() };
+    let mut all = Vec::new();
+    for (j, permission) in permissions.iter().enumerate() {
         let Some(http) = &permission.http else { continue };
-        let at = format!("{at}.Permissions[{j}].HTTP");
+        let at = format!("Sources[{i}].Permissions[{j}].HTTP");
         if let Some(PathMatch::Regex(pattern)) = &http.path {
-            compile(format!("{at}.PathRegex"), pattern);
+            all.push((format!("{at}.PathRegex"), pattern.as_str()));
         }
-        for (k, header) in http.headers.iter().enumerate().take(HEADERS_MAX) {
+        for (k, header) in http.headers.iter().enumerate() {
             if let HeaderValueMatch::Regex(pattern) = &header.value {
-                compile(format!("{at}.Header[{k}].Regex"), pattern);
+                all.push((format!("{at}.Header[{k}].Regex"), pattern.as_str()));
             }
         }
     }
+    all
 }
 
 fn check_path(at: &str, path: &str, faults: &mut Faults) {

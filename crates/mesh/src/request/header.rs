@@ -9,6 +9,7 @@ use super::authority::Authority;
 use super::canonical::Request;
 use super::fit::Fit;
 use super::lines::{Headers, members};
+use crate::entry::COMPILED_BYTES_MAX;
 
 /// A condition on a header.
 #[derive(Debug)]
@@ -227,8 +228,11 @@ impl How {
     }
 }
 
+/// What the anchors need beside a compiled expression, amply.
+const ANCHORS_BYTES: usize = 64 * 1024;
+
 /// An expression that matches whole texts; `None` if it cannot be compiled.
 pub(super) fn whole_pattern(text: &str) -> Option<Pattern> {
-    Pattern::parse(text).ok()?;
-    Pattern::parse(&format!(r"\A(?:{text})\z")).ok()
+    Pattern::parse_within(text, COMPILED_BYTES_MAX).ok()?;
+    Pattern::parse_within(&format!(r"\A(?:{text})\z"), COMPILED_BYTES_MAX + ANCHORS_BYTES).ok()
 }

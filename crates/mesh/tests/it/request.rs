@@ -384,4 +384,6 @@ fn an_expression_matches_whole_paths_and_a_broken_one_helps_nobody() {
     check("/a$", b"/a", true, true);
     check("/a)(b", b"/ab", true, false);
     check("(a{1000}){1000}", b"/x", true, false);
+    check("/[^/]{1,255}", b"/x", true, true);
+    check("/a{1001}", b"/x", true, false);
 }

@@ -1,8 +1,8 @@
 //! Tests of the validation of entries.
 
 use concord_mesh::entry::{
-    EntryFault, HEADERS_MAX, META_PAIRS_MAX, META_VALUE_BYTES_MAX, PATTERN_BYTES_MAX, PERMISSIONS_MAX,
-    validate_patterns,
+    EntryFault, HEADERS_MAX, META_PAIRS_MAX, META_VALUE_BYTES_MAX, PATTERN_BYTES_MAX, PATTERNS_MAX,
+    PERMISSIONS_MAX, validate_patterns,
 };
 use concord_model::entry::Entry;
 use concord_model::intention::{
@@ -266,6 +266,43 @@ fn all_faults_are_told_at_once() {
     assert_eq!(validate(&entry).expect_err("must be refused").len(), 2);
 }
 
+/// An entry in which each of so many permissions has so many expressions, all different and none valid.
+fn with_patterns(permissions: usize, each: usize) -> ServiceIntentions {
+    let one = |j: usize| {
+        let headers = (0..each).map(|k| HeaderMatch {
+            name: "x".into(),
+            value: HeaderValueMatch::Regex(format!("({j}x{k}")),
+            ignore_case: false,
+            invert: false,
+        });
+        http(HttpPermission { headers: headers.collect(), ..HttpPermission::default() })
+    };
+    let decision = Decision::Requests((0..permissions).map(one).collect());
+    entry(destination("api"), vec![intention(source("web"), decision)])
+}
+
+#[test]
+fn n_255_what_is_compiled_has_been_counted() {
+    // Each expression that was compiled would be a fault.
+    refused(
+        &with_patterns(PERMISSIONS_MAX + 1, 3),
+        "Sources[0].Permissions exceeds maximum element count 256",
+    );
+    let text = "Sources[].Permissions[].HTTP exceeds maximum count 512 of different regular expressions; the entry has 513";
+    refused(&with_patterns(27, 19), text);
+    assert!(
+        validate_patterns(0, &with_patterns(27, 19).sources[0]).unwrap_err()[0].to_string().starts_with(text)
+    );
+    assert_eq!(validate(&with_patterns(128, 4)).unwrap_err().len(), PATTERNS_MAX);
+    // The same one counts once.
+    let mut same = with_patterns(27, 19);
+    let Decision::Requests(permissions) = &mut same.sources[0].decision else { panic!("not by request") };
+    for header in permissions.iter_mut().flat_map(|own| &mut own.http.as_mut().unwrap().headers) {
+        header.value = HeaderValueMatch::Regex("a+".into());
+    }
+    accepted(&same);
+}
+
 #[test]
 fn n_245_a_broken_expression_is_refused_by_its_field() {
     let of = |pattern: &str| {
@@ -281,6 +318,13 @@ fn n_245_a_broken_expression_is_refused_by_its_field() {
         let one = &by_path.sources[0];
         assert!(
             validate_patterns(3, one).unwrap_err()[0].to_string().starts_with("Sources[3].Permissions[0]")
+        );
+    }
+    // What is too large, in its counts or compiled.
+    for large in ["a{1001}", r"\pL{1000}"] {
+        refused(
+            &of(large).0,
+            "Sources[0].Permissions[0].HTTP.PathRegex is not a regular expression that proxies can use: ",
         );
     }
     // What Envoy's engine takes.
