@@ -3,6 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
+use concord_model::entry::PassiveHealthCheck;
 use concord_model::proxy::Settings;
 use serde::{Deserialize, Serialize};
 
@@ -72,6 +73,9 @@ pub struct OutboundListener {
     /// Its limits.
     #[serde(default)]
     pub limits: UpstreamLimits,
+    /// When an instance that fails gets nothing for a while; `None`: the proxy's own rule.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub passive_health_check: Option<PassiveHealthCheck>,
     /// All opaque settings as written, for the keys of other proxies.
     #[serde(default)]
     pub settings: Settings,

@@ -7,8 +7,10 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use concord_model::entry::Protocol;
+use concord_model::Span;
+use concord_model::entry::{PassiveHealthCheck, Protocol};
 use concord_model::proxy::Settings;
+use concord_syntax::duration;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -114,6 +116,35 @@ impl<'a> SettingsReader<'a> {
             (!host.is_empty()).then(|| (host.to_owned(), port))
         });
         self.or_fault(key, value, "host:port", read)
+    }
+
+    /// When an instance that fails gets nothing for a while.
+    pub(crate) fn passive_health_check(&mut self, key: &'static str) -> Option<PassiveHealthCheck> {
+        self.object(key);
+        self.settings.get(key)?.as_object()?;
+        Some(PassiveHealthCheck {
+            interval: self.nested_span(key, "interval").unwrap_or_default(),
+            max_failures: self.nested_limit(key, "max_failures").unwrap_or_default(),
+            enforcing_consecutive_5xx: self.nested_limit(key, "enforcing_consecutive_5xx"),
+            max_ejection_percent: self.nested_limit(key, "max_ejection_percent"),
+            base_ejection_time: self.nested_span(key, "base_ejection_time"),
+        })
+    }
+
+    /// A time within the object at `outer`: a number of nanoseconds, or a text like `10s`.
+    fn nested_span(&mut self, outer: &'static str, key: &'static str) -> Option<Span> {
+        let Value::Object(object) = self.settings.get(outer)? else { return None };
+        let (_, value) =
+            object.iter().find(|(own, _)| is_written(own, key)).filter(|(_, value)| !value.is_null())?;
+        let nanos = match value {
+            Value::String(text) => {
+                duration::parse(text).ok().and_then(|time| i64::try_from(time.as_nanos()).ok())
+            }
+            other => whole(other).and_then(|nanos| i64::try_from(nanos).ok()),
+        };
+        let longest = i64::try_from(TIMEOUT_MAX.as_nanos()).expect("a day fits");
+        let span = nanos.filter(|nanos| *nanos <= longest).map(Span::from_nanos);
+        self.or_fault(&format!("{outer}.{key}"), value, "a duration of at most a day, like 10s", span)
     }
 
     fn count(&mut self, key: &str, value: &Value) -> Option<u32> {

@@ -37,6 +37,7 @@ impl ReadUpstream {
             max_pending_requests: reader.nested_limit("limits", "max_pending_requests"),
             max_concurrent_requests: reader.nested_limit("limits", "max_concurrent_requests"),
         };
+        let passive_health_check = reader.passive_health_check("passive_health_check");
         let faults = reader.faults;
         let id = UpstreamId::of(upstream);
         let bind = bind(upstream);
@@ -57,7 +58,8 @@ impl ReadUpstream {
             }
         };
         let (bind, settings) = (bind.ok(), upstream.config.clone());
-        let listener = OutboundListener { upstream: id, bind, leads: goes, limits, settings };
+        let listener =
+            OutboundListener { upstream: id, bind, leads: goes, limits, passive_health_check, settings };
         Some(Self { listener, leads })
     }
 

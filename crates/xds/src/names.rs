@@ -1,6 +1,7 @@
 //! The names that Envoy is given: of resources, and of what its statistics count. They are Consul's, because
 //! dashboards and tools match them; so every one is made here.
 
+use concord_model::chain::CompiledChain;
 use concord_model::{Datacenter, ServiceRef, TrustDomain};
 use concord_proxycfg::{BindAddress, UpstreamId};
 
@@ -32,6 +33,22 @@ pub fn upstream_listener(upstream: &UpstreamId, bind: &BindAddress) -> String {
 /// A cluster with settings that differ from those of its service has a name of its own.
 pub fn customised(hash: &str, cluster: &str) -> String {
     format!("{hash}~{cluster}")
+}
+
+/// The cluster of a target: named like its server name in the mesh, with the fingerprint of what the upstream wants
+/// otherwise than the entries.
+pub fn cluster(chain: &CompiledChain, target: &str) -> String {
+    let name = chain.targets.get(target).map_or("", |target| &target.name);
+    let name = if name.is_empty() { target } else { name };
+    if chain.customization_hash.is_empty() {
+        return name.to_owned();
+    }
+    customised(&chain.customization_hash, name)
+}
+
+/// One of the clusters of a failover, in its order.
+pub fn failover(at: usize, cluster: &str) -> String {
+    format!("failover-target~{at}~{cluster}")
 }
 
 /// What the statistics of an upstream's connections begin with.

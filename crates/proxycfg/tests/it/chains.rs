@@ -45,7 +45,7 @@ fn outbound(world: &World) -> Option<Leads> {
 }
 
 #[test]
-fn nothing_is_published_before_the_entries_are_known() {
+fn n_283_nothing_is_published_before_the_entries_are_known() {
     let mut world = World::by_entries();
     world.register(sidecar("web", vec![]));
     world.on(Event::RootsChanged(roots(1)));
@@ -75,7 +75,7 @@ fn a_listener_waits_for_its_chain_and_the_chain_for_its_targets() {
 }
 
 #[test]
-fn a_chain_stays_until_the_targets_of_the_next_are_known() {
+fn n_281_a_chain_stays_until_the_targets_of_the_next_are_known() {
     let mut world = told();
     world.chain("api", &["db"]);
     assert!(world.publication().is_none());

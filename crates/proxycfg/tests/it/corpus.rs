@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use concord_model::ca::{CaRoot, CaRoots, KeyKind};
 use concord_model::catalog::Locality;
-use concord_model::entry::{EntryKind, EntryName, ResolverSubset};
+use concord_model::entry::{EntryKind, EntryName, PassiveHealthCheck, ResolverSubset};
 use concord_model::intention::Action;
 use concord_model::{InstanceId, Stamp, Timestamp};
 use concord_proxycfg::*;
@@ -88,6 +88,7 @@ fn outbound(leads: Leads) -> Listener {
             max_pending_requests: Some(2),
             max_concurrent_requests: Some(0),
         },
+        passive_health_check: None,
         settings: settings(r#"{"connect_timeout_ms": 250}"#),
     })
 }
@@ -180,6 +181,12 @@ fn sections_of_every_kind_are_read_as_they_were_meant() {
     check("listener-inbound", SectionBody::Listener(versioned(inbound())));
     check("listener-gone-inbound", SectionBody::ListenerGone(ListenerId::Inbound));
     check("target-unknown", SectionBody::Target(versioned(Target { id: target("api"), endpoints: None })));
+    let mut checked = outbound(Leads::Chain(ChainId::of(&upstream_id())));
+    if let Listener::Outbound(own) = &mut checked {
+        own.passive_health_check =
+            Some(PassiveHealthCheck { max_failures: 3, ..PassiveHealthCheck::default() });
+    }
+    check("listener-passive-check", SectionBody::Listener(versioned(checked)));
     for (name, refusal) in refusals() {
         let listener = outbound(Leads::Refused(refusal));
         check(&format!("listener-refused-{name}"), SectionBody::Listener(versioned(listener)));

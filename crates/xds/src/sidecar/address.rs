@@ -8,6 +8,7 @@ use concord_envoy_proto::envoy::config::core::v3::{
     transport_socket,
 };
 use concord_envoy_proto::{Any, Duration};
+use concord_model::Timeout;
 use concord_proxycfg::BindAddress;
 
 /// A TCP address.
@@ -45,4 +46,10 @@ pub(super) fn transport_socket(name: &str, config: Any) -> TransportSocket {
 
 pub(super) fn duration(own: std::time::Duration) -> Duration {
     Duration::try_from(own).expect("a timeout is at most a day")
+}
+
+/// A time limit that is one: neither unset nor turned off.
+pub(super) fn positive(timeout: Timeout) -> Option<std::time::Duration> {
+    let nanos = u64::try_from(timeout.0.nanos()).ok().filter(|nanos| *nanos > 0)?;
+    Some(std::time::Duration::from_nanos(nanos))
 }

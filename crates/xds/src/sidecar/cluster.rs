@@ -1,43 +1,62 @@
 //! Clusters: the local service, and the services that it calls.
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use concord_envoy_proto::envoy::config::cluster::v3::circuit_breakers::Thresholds;
 use concord_envoy_proto::envoy::config::cluster::v3::cluster::{
-    ClusterDiscoveryType, CommonLbConfig, DiscoveryType, EdsClusterConfig,
+    ClusterDiscoveryType, CommonLbConfig, CustomClusterType, DiscoveryType, EdsClusterConfig, LbConfig,
+    LbPolicy, LeastRequestLbConfig, RingHashLbConfig,
 };
-use concord_envoy_proto::envoy::config::cluster::v3::{CircuitBreakers, Cluster, OutlierDetection};
-use concord_envoy_proto::envoy::config::core::v3::Address;
+use concord_envoy_proto::envoy::config::cluster::v3::{CircuitBreakers, Cluster as Form, OutlierDetection};
+use concord_envoy_proto::envoy::config::core::v3::{Address, Http2ProtocolOptions};
+use concord_envoy_proto::envoy::extensions::clusters::aggregate::v3::ClusterConfig as Aggregate;
+use concord_envoy_proto::envoy::extensions::upstreams::http::v3::HttpProtocolOptions;
+use concord_envoy_proto::envoy::extensions::upstreams::http::v3::http_protocol_options::explicit_http_config::ProtocolConfig;
+use concord_envoy_proto::envoy::extensions::upstreams::http::v3::http_protocol_options::{
+    ExplicitHttpConfig, UpstreamProtocolOptions,
+};
 use concord_envoy_proto::envoy::r#type::v3::Percent;
-use concord_model::TrustDomain;
+use concord_envoy_proto::{Any, any};
+use concord_model::entry::{BalancingPolicy, LoadBalancer, PassiveHealthCheck};
+use concord_model::{Span, Timeout, TrustDomain};
 use concord_proxycfg::{
-    CONNECT_TIMEOUT_ENVOY, InboundListener, LOCAL_CONNECT_TIMEOUT_ENVOY, LocalTarget, Resolve, Target,
-    TargetId, UpstreamLimits,
+    InboundListener, LOCAL_CONNECT_TIMEOUT_ENVOY, LocalTarget, Target, TargetId, UpstreamLimits,
 };
-use sha2::{Digest as _, Sha256};
 
 use super::{address, endpoint, tls};
 use crate::names;
 use crate::resource::{Resource, ResourceType};
 
-/// How much of a hash is part of a name.
-const HASH_BYTES: usize = 4;
+/// A cluster to be made for upstreams.
+#[derive(Clone, Debug)]
+pub(super) enum Cluster {
+    /// A service, whose instances are discovered.
+    Service(Destination),
+    /// The first of these clusters that has a healthy instance.
+    Failover { members: Vec<String>, connect_timeout: Duration },
+}
 
-/// A cluster to be made: several upstreams may lead to it.
-pub(super) struct Destination<'a> {
-    pub(super) resolve: &'a Resolve,
-    pub(super) target: &'a Arc<Target>,
+/// A service whose instances are discovered. Several upstreams may lead to it.
+#[derive(Clone, Debug)]
+pub(super) struct Destination {
+    /// `None` if it is in a peered cluster: it has no instances here.
+    pub(super) instances: Option<Arc<Target>>,
     pub(super) sni: String,
+    pub(super) connect_timeout: Duration,
+    pub(super) http2: bool,
     pub(super) limits: UpstreamLimits,
+    pub(super) passive: Option<PassiveHealthCheck>,
+    pub(super) balancer: Option<LoadBalancer>,
 }
 
 /// The cluster of the local service. Without an address it is empty, and connections end.
 pub(super) fn local_app(inbound: &InboundListener) -> Resource {
     let (kind, place) = local(inbound.local.as_ref());
     let timeout = inbound.local_connect_timeout.unwrap_or(LOCAL_CONNECT_TIMEOUT_ENVOY);
-    let cluster = Cluster {
+    let cluster = Form {
         name: names::LOCAL_APP.to_owned(),
         connect_timeout: Some(address::duration(timeout)),
         cluster_discovery_type: Some(ClusterDiscoveryType::Type(kind.into())),
@@ -45,38 +64,112 @@ pub(super) fn local_app(inbound: &InboundListener) -> Resource {
         circuit_breakers: inbound
             .max_connections
             .map(|most| breakers(Thresholds { max_connections: Some(most), ..Thresholds::default() })),
-        ..Cluster::default()
+        ..Form::default()
     };
     Resource::new(cluster.name.clone(), &cluster)
 }
 
-/// A service of the mesh, whose instances are discovered.
-pub(super) fn upstream(name: String, own: &Destination<'_>, trust_domain: &TrustDomain) -> Resource {
-    let timeout = own.resolve.connect_timeout.unwrap_or(CONNECT_TIMEOUT_ENVOY);
-    let cluster = Cluster {
+/// A cluster of upstreams.
+pub(super) fn outbound(name: String, own: &Cluster, trust_domain: &TrustDomain) -> Resource {
+    match own {
+        Cluster::Service(own) => service(name, own, trust_domain),
+        Cluster::Failover { members, connect_timeout } => failover(name, members, *connect_timeout),
+    }
+}
+
+fn service(name: String, own: &Destination, trust_domain: &TrustDomain) -> Resource {
+    let (lb_policy, lb_config) = balancing(own.balancer.as_ref());
+    let expected = own.instances.as_ref().map(|target| identity(&target.id, trust_domain));
+    let cluster = Form {
         name: name.clone(),
         alt_stat_name: name.clone(),
-        connect_timeout: Some(address::duration(timeout)),
+        connect_timeout: Some(address::duration(own.connect_timeout)),
         cluster_discovery_type: Some(ClusterDiscoveryType::Type(DiscoveryType::Eds.into())),
         eds_cluster_config: Some(EdsClusterConfig { eds_config: Some(address::by_this_stream()) }),
+        lb_policy: lb_policy.into(),
+        lb_config,
         circuit_breakers: limited(own.limits),
         // Present, so that instances that fail are passed over; its own defaults are Envoy's.
-        outlier_detection: Some(OutlierDetection::default()),
+        outlier_detection: Some(outliers(own.passive)),
         // No instance that fails its checks gets connections, however many fail.
         common_lb_config: Some(CommonLbConfig {
             healthy_panic_threshold: Some(Percent { value: 0.0 }),
             ..CommonLbConfig::default()
         }),
-        transport_socket: Some(tls::upstream(own.sni.clone(), identity(&own.target.id, trust_domain))),
-        ..Cluster::default()
+        // Nobody proves the identity of an unknown target.
+        transport_socket: Some(tls::upstream(own.sni.clone(), expected.unwrap_or_default())),
+        typed_extension_protocol_options: if own.http2 { http2() } else { BTreeMap::new() },
+        ..Form::default()
     };
     Resource::new(name.clone(), &cluster).with_child(ResourceType::Endpoint, name)
 }
 
-/// Part of the name of a cluster that has a time limit of its own.
-pub(super) fn hash(connect_timeout: Duration) -> String {
-    let text = format!("connect_timeout={}", connect_timeout.as_nanos());
-    Sha256::digest(text).iter().take(HASH_BYTES).map(|byte| format!("{byte:02x}")).collect()
+fn failover(name: String, members: &[String], connect_timeout: Duration) -> Resource {
+    let members = members.to_vec();
+    let typed_config = Some(any(&Aggregate { clusters: members.clone() }));
+    let kind = CustomClusterType { name: "envoy.clusters.aggregate".to_owned(), typed_config };
+    let cluster = Form {
+        name: name.clone(),
+        alt_stat_name: name.clone(),
+        connect_timeout: Some(address::duration(connect_timeout)),
+        cluster_discovery_type: Some(ClusterDiscoveryType::ClusterType(kind)),
+        lb_policy: LbPolicy::ClusterProvided.into(),
+        ..Form::default()
+    };
+    Resource::new(name, &cluster).naming(members)
+}
+
+/// Requests are sent by HTTP/2.
+pub(super) fn http2() -> BTreeMap<String, Any> {
+    let explicit = ExplicitHttpConfig {
+        protocol_config: Some(ProtocolConfig::Http2ProtocolOptions(Http2ProtocolOptions::default())),
+    };
+    let options = HttpProtocolOptions {
+        upstream_protocol_options: Some(UpstreamProtocolOptions::ExplicitHttpConfig(explicit)),
+        ..HttpProtocolOptions::default()
+    };
+    [("envoy.extensions.upstreams.http.v3.HttpProtocolOptions".to_owned(), any(&options))].into()
+}
+
+fn balancing(balancer: Option<&LoadBalancer>) -> (LbPolicy, Option<LbConfig>) {
+    let Some(own) = balancer else { return (LbPolicy::RoundRobin, None) };
+    match own.policy {
+        BalancingPolicy::Unset | BalancingPolicy::RoundRobin => (LbPolicy::RoundRobin, None),
+        BalancingPolicy::Random => (LbPolicy::Random, None),
+        BalancingPolicy::Maglev => (LbPolicy::Maglev, None),
+        BalancingPolicy::LeastRequest => {
+            let choices = own.least_request_config.map(|config| config.choice_count);
+            let config = LeastRequestLbConfig {
+                choice_count: choices.filter(|count| *count > 0),
+                ..LeastRequestLbConfig::default()
+            };
+            (LbPolicy::LeastRequest, Some(LbConfig::LeastRequestLbConfig(config)))
+        }
+        BalancingPolicy::RingHash => {
+            let sizes = own.ring_hash_config.unwrap_or_default();
+            let set = |size: u64| (size > 0).then_some(size);
+            let config = RingHashLbConfig {
+                minimum_ring_size: set(sizes.minimum_ring_size),
+                maximum_ring_size: set(sizes.maximum_ring_size),
+                ..RingHashLbConfig::default()
+            };
+            (LbPolicy::RingHash, Some(LbConfig::RingHashLbConfig(config)))
+        }
+    }
+}
+
+/// When an instance that fails gets nothing for a while.
+fn outliers(check: Option<PassiveHealthCheck>) -> OutlierDetection {
+    let Some(own) = check else { return OutlierDetection::default() };
+    let time = |span: Span| address::positive(Timeout(span)).map(address::duration);
+    OutlierDetection {
+        interval: time(own.interval),
+        consecutive_5xx: (own.max_failures > 0).then_some(own.max_failures),
+        enforcing_consecutive_5xx: own.enforcing_consecutive_5xx,
+        max_ejection_percent: own.max_ejection_percent,
+        base_ejection_time: own.base_ejection_time.and_then(time),
+        ..OutlierDetection::default()
+    }
 }
 
 /// The stricter of two limits of each kind: upstreams that share a cluster share its limits.

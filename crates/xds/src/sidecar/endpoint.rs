@@ -42,6 +42,11 @@ pub(super) fn assignment(
     Resource::new(cluster.to_owned(), &of(cluster, group))
 }
 
+/// No instances.
+pub(super) fn none(cluster: &str) -> Resource {
+    Resource::new(cluster.to_owned(), &of(cluster, LocalityLbEndpoints::default()))
+}
+
 /// One place, which is always healthy: that of the local service.
 pub(super) fn fixed(cluster: &str, place: Option<Address>) -> ClusterLoadAssignment {
     let lb_endpoints = place.into_iter().map(|place| at(place, HealthStatus::Unknown, None)).collect();

@@ -3,20 +3,26 @@
 use concord_envoy_proto::any;
 use concord_envoy_proto::envoy::config::core::v3::TrafficDirection;
 use concord_envoy_proto::envoy::config::listener::v3::filter::ConfigType;
+use concord_envoy_proto::envoy::config::listener::v3::listener::ConnectionBalanceConfig;
+use concord_envoy_proto::envoy::config::listener::v3::listener::connection_balance_config::{
+    BalanceType, ExactBalance,
+};
 use concord_envoy_proto::envoy::config::listener::v3::{Filter, FilterChain, Listener};
 use concord_envoy_proto::envoy::config::rbac::v3::Rbac as Rules;
 use concord_envoy_proto::envoy::extensions::filters::network::connection_limit::v3::ConnectionLimit;
 use concord_envoy_proto::envoy::extensions::filters::network::rbac::v3::Rbac;
 use concord_envoy_proto::envoy::extensions::filters::network::tcp_proxy::v3::TcpProxy;
 use concord_envoy_proto::envoy::extensions::filters::network::tcp_proxy::v3::tcp_proxy::ClusterSpecifier;
-use concord_proxycfg::{
-    BindAddress, HANDSHAKE_TIMEOUT, InboundListener, OutboundListener, ProxySnapshot, TargetId,
-};
+use concord_model::chain::CompiledChain;
+use concord_proxycfg::{BindAddress, HANDSHAKE_TIMEOUT, InboundListener, OutboundListener, ProxySnapshot};
 use prost::{Message, Name};
 
-use super::{address, tls};
+use super::{address, manager, tls};
 use crate::names;
-use crate::resource::Resource;
+use crate::resource::{Resource, ResourceType};
+
+/// The setting by which every worker of Envoy gets as many connections as the others.
+const EXACT_BALANCE: &str = "exact_balance";
 
 /// The listener for connections from the mesh: TLS, then the intentions, and only then the local service.
 pub(super) fn public(snapshot: &ProxySnapshot, inbound: &InboundListener, rules: Rules) -> Resource {
@@ -44,15 +50,33 @@ pub(super) fn public(snapshot: &ProxySnapshot, inbound: &InboundListener, rules:
     Resource::new(own.name.clone(), &own).naming([names::LOCAL_APP.to_owned()])
 }
 
-/// The listener of an upstream.
-pub(super) fn upstream(own: &OutboundListener, target: &TargetId, cluster: &str) -> Resource {
-    let bind = own.bind.as_ref().expect("an upstream that is served has an address");
-    let statistics = names::upstream_statistics(&target.service, &target.datacenter);
-    let chain =
-        FilterChain { filters: vec![carry(statistics, cluster.to_owned())], ..FilterChain::default() };
-    let name = names::upstream_listener(&own.upstream, bind);
-    let listener = listener(name, bind, TrafficDirection::Outbound, chain);
+/// The listener of an upstream whose connections are carried as they are.
+pub(super) fn connections(own: &OutboundListener, chain: &CompiledChain, cluster: &str) -> Resource {
+    let carry = carry(names::upstream_statistics(&chain.service, &chain.datacenter), cluster.to_owned());
+    let listener = upstream(own, carry);
     Resource::new(listener.name.clone(), &listener).naming([cluster.to_owned()])
+}
+
+/// The listener of an upstream with requests, which find their way by its route configuration.
+pub(super) fn requests(own: &OutboundListener, chain: &CompiledChain) -> Resource {
+    let statistics = names::upstream_statistics(&chain.service, &chain.datacenter);
+    let routes = own.upstream.to_string();
+    let manage = manager::outbound(statistics, routes.clone(), chain.protocol);
+    let listener = upstream(own, filter("envoy.filters.network.http_connection_manager", &manage));
+    Resource::new(listener.name.clone(), &listener).with_child(ResourceType::Route, routes)
+}
+
+fn upstream(own: &OutboundListener, filter: Filter) -> Listener {
+    let bind = own.bind.as_ref().expect("an upstream that is served has an address");
+    let chain = FilterChain { filters: vec![filter], ..FilterChain::default() };
+    let name = names::upstream_listener(&own.upstream, bind);
+    let mut listener = listener(name, bind, TrafficDirection::Outbound, chain);
+    let balance = own.settings.get("balance_outbound_connections").and_then(|value| value.as_str());
+    if balance == Some(EXACT_BALANCE) {
+        let exact = Some(BalanceType::ExactBalance(ExactBalance {}));
+        listener.connection_balance_config = Some(ConnectionBalanceConfig { balance_type: exact });
+    }
+    listener
 }
 
 fn listener(name: String, bind: &BindAddress, direction: TrafficDirection, chain: FilterChain) -> Listener {

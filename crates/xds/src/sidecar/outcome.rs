@@ -33,6 +33,20 @@ pub enum Unserved {
         /// The key.
         key: &'static str,
     },
+    /// The chain of an upstream is not one that entries make.
+    #[error("upstream {upstream}: it has no discovery chain")]
+    NoChain {
+        /// The upstream.
+        upstream: UpstreamId,
+    },
+    /// A target of an upstream is in a peered cluster. It has no instances.
+    #[error("upstream {upstream}: not available yet: target {target} in a peered cluster")]
+    Peer {
+        /// The upstream.
+        upstream: UpstreamId,
+        /// The target.
+        target: String,
+    },
     /// An upstream has no server name.
     #[error("upstream {upstream}: {error}")]
     Name {

@@ -4,5 +4,6 @@
 
 mod delta;
 mod intentions;
+mod routes;
 mod sidecar;
 mod world;

@@ -1,11 +1,14 @@
 //! What the tests are made of: the sidecar of `web`, and what its snapshot is made from.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use concord_envoy_proto::Any;
+use concord_mesh::chain::{self, CompiledChain};
 use concord_mesh::intention::{DefaultPolicy, DefaultSource};
 use concord_model::ca::{CaRoot, CaRoots, KeyKind, LeafCertificate};
 use concord_model::catalog::{CheckStatus, NodeScope, ServiceInstance};
+use concord_model::entry::{Entry, EntryName};
 use concord_model::intention::{Action, Decision, Destination, ServiceIntentions, Source, SourceIntention};
 use concord_model::proxy::{ProxyConfig, ServiceKind, Settings, Upstream, UpstreamKind};
 use concord_model::{
@@ -13,10 +16,10 @@ use concord_model::{
     Timestamp, TrustDomain,
 };
 use concord_proxycfg::{
-    Effect, Endpoint, Event, ExpectedIdentity, Leaf, LeafFrom, Proxy, ProxyId, ProxySnapshot, TargetId,
-    Understood,
+    ChainQuestion, Effect, Endpoint, Event, ExpectedIdentity, Leaf, LeafFrom, Proxy, ProxyId, ProxySnapshot,
+    Understood, WatchKey,
 };
-use concord_xds::{Resource, ResourceSet, ResourceType};
+use concord_xds::{Resource, ResourceSet, ResourceType, UNDERSTANDS};
 use prost::{Message, Name};
 
 pub(crate) const DOMAIN: &str = "11111111-2222-3333-4444-555555555555.consul";
@@ -150,33 +153,90 @@ fn leaf() -> Arc<Leaf> {
     Arc::new(Leaf { certificate, key: Secret::new("the key".to_owned()) })
 }
 
-/// The snapshot of a sidecar. Of the other targets nothing is known.
+/// What a sidecar is told.
+#[derive(Default)]
+pub(crate) struct Told {
+    /// All configuration entries but intentions.
+    pub(crate) entries: BTreeMap<EntryName, Arc<Entry>>,
+    pub(crate) intentions: Vec<ServiceIntentions>,
+    /// The instances of services. Others have none.
+    pub(crate) endpoints: Vec<(&'static str, Vec<Endpoint>)>,
+    /// Services of whose instances nothing is known.
+    pub(crate) unknown: Vec<&'static str>,
+}
+
+impl Told {
+    /// Adds an entry as the model writes it.
+    pub(crate) fn write(mut self, kind: &str, name: &str, said: &str) -> Self {
+        let scope = format!(r#"{{"namespace": "default", "name": "{name}"}}"#);
+        let text = format!(r#"{{"{kind}": {{"scope": {scope}, "said": {said}}}}}"#);
+        let entry: Entry = serde_json::from_str(&text).unwrap();
+        self.entries.insert(entry.name(), Arc::new(entry));
+        self
+    }
+
+    fn chain(&self, question: &ChainQuestion) -> Arc<CompiledChain> {
+        let ChainQuestion { chain: _, service, datacenter, overrides } = question.clone();
+        let found = |name: &EntryName| self.entries.get(name).cloned();
+        let virtual_ips = chain::VirtualIps::default();
+        let gathered = chain::gather(&service, found).unwrap();
+        let request = chain::Request { service, datacenter, trust_domain: domain(), overrides, virtual_ips };
+        Arc::new(chain::compile(&gathered, &request).unwrap())
+    }
+
+    fn answer(&self, key: &WatchKey, action: Action) -> Event {
+        match key.clone() {
+            WatchKey::Roots => Event::RootsChanged(roots()),
+            WatchKey::Leaf(service) => Event::LeafChanged { service, leaf: leaf() },
+            WatchKey::Intentions(destination) => {
+                let entries = self.intentions.iter().cloned().map(Arc::new).collect();
+                Event::IntentionsChanged { destination, entries, default: default(action) }
+            }
+            WatchKey::Entry(name) => {
+                let entry = self.entries.get(&name).cloned();
+                Event::EntryChanged { name, entry }
+            }
+            WatchKey::Chain(question) => Event::ChainChanged { chain: self.chain(&question), question },
+            WatchKey::Endpoints(target) => {
+                let own = self.endpoints.iter().find(|(of, _)| *of == target.service.name.as_str());
+                let endpoints = own.map(|(_, list)| list.clone()).unwrap_or_default();
+                Event::EndpointsChanged { target, endpoints }
+            }
+        }
+    }
+
+    /// The snapshot of a sidecar that is told all this.
+    pub(crate) fn snapshot(&self, instance: ServiceInstance, action: Action) -> Arc<ProxySnapshot> {
+        let id = ProxyId {
+            scope: NodeScope::default(),
+            node: NodeName::parse("n1").unwrap(),
+            namespace: Namespace::default(),
+            instance: instance.id.clone(),
+        };
+        let mut proxy = Proxy::new(id, dc("dc1"), LeafFrom::Agent, &Understood::of(UNDERSTANDS));
+        let mut effects = Vec::new();
+        proxy.on(Event::ProxyChanged(Arc::new(instance)), &mut effects);
+        while let Some(effect) = effects.pop() {
+            match effect {
+                Effect::StartWatch(WatchKey::Endpoints(target))
+                    if self.unknown.contains(&target.service.name.as_str()) => {}
+                Effect::StartWatch(key) => proxy.on(self.answer(&key, action), &mut effects),
+                Effect::Refuse(faults) => panic!("{faults:?}"),
+                Effect::StopWatch(_) | Effect::Publish(_) | Effect::Withdraw => {}
+            }
+        }
+        Arc::clone(proxy.snapshot().unwrap())
+    }
+}
+
+/// The snapshot of a sidecar without configuration entries.
 pub(crate) fn snapshot(
     instance: ServiceInstance,
-    entries: Vec<ServiceIntentions>,
+    intentions: Vec<ServiceIntentions>,
     action: Action,
-    endpoints: Vec<(&str, Vec<Endpoint>)>,
+    endpoints: Vec<(&'static str, Vec<Endpoint>)>,
 ) -> Arc<ProxySnapshot> {
-    let id = ProxyId {
-        scope: NodeScope::default(),
-        node: NodeName::parse("n1").unwrap(),
-        namespace: Namespace::default(),
-        instance: instance.id.clone(),
-    };
-    let mut proxy = Proxy::new(id, dc("dc1"), LeafFrom::Agent, &Understood::default());
-    let mut out = Vec::new();
-    let destination = service("web");
-    let entries = entries.into_iter().map(Arc::new).collect();
-    proxy.on(Event::ProxyChanged(Arc::new(instance)), &mut out);
-    proxy.on(Event::RootsChanged(roots()), &mut out);
-    proxy.on(Event::LeafChanged { service: destination.clone(), leaf: leaf() }, &mut out);
-    proxy.on(Event::IntentionsChanged { destination, entries, default: default(action) }, &mut out);
-    for (to, endpoints) in endpoints {
-        let target = TargetId::all_of(service(to), dc("dc1"));
-        proxy.on(Event::EndpointsChanged { target, endpoints }, &mut out);
-    }
-    assert!(!out.iter().any(|effect| matches!(effect, Effect::Refuse(_))), "{out:?}");
-    Arc::clone(proxy.snapshot().unwrap())
+    Told { intentions, endpoints, ..Told::default() }.snapshot(instance, action)
 }
 
 /// The message of a resource.

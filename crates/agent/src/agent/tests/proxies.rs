@@ -415,7 +415,7 @@ async fn a_proxy_that_acts_by_entries_is_told_the_chains_of_its_upstreams() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_upstream_whose_chain_the_token_may_not_read_is_refused_alone_until_it_may() {
+async fn n_282_an_upstream_whose_chain_the_token_may_not_read_is_refused_alone_until_it_may() {
     let bench = Bench::new(strict());
     let token = bench.servers.token("web", ALL);
     registered(&bench, &token).await;

@@ -280,7 +280,14 @@ fn build(parts: &Parts, version: u64, old: Option<&ProxySnapshot>) -> ProxySnaps
         let (upstream, chain_id) = (id.clone(), ChainId::of(id));
         let leads = own.refused.clone().map_or_else(|| Leads::Chain(chain_id.clone()), Leads::Refused);
         let (bind, limits, settings) = (own.bind.clone(), own.limits, Settings::new());
-        listen(Listener::Outbound(OutboundListener { upstream, bind, leads, limits, settings }));
+        listen(Listener::Outbound(OutboundListener {
+            upstream,
+            bind,
+            leads,
+            limits,
+            passive_health_check: None,
+            settings,
+        }));
         let target = Target { id: own.target.clone(), endpoints: own.endpoints.clone() };
         let found = old.and_then(|old| old.targets.get(&target.id));
         targets.insert(target.id.clone(), part(&target, found, version));

@@ -1,0 +1,55 @@
+//! What handles the requests of a connection.
+
+use concord_envoy_proto::any;
+use concord_envoy_proto::envoy::extensions::filters::http::grpc_http1_bridge::v3::Config as GrpcBridge;
+use concord_envoy_proto::envoy::extensions::filters::http::grpc_stats::v3::FilterConfig as GrpcStats;
+use concord_envoy_proto::envoy::extensions::filters::http::grpc_stats::v3::filter_config::PerMethodStatSpecifier;
+use concord_envoy_proto::envoy::extensions::filters::http::router::v3::Router;
+use concord_envoy_proto::envoy::extensions::filters::network::http_connection_manager::v3::http_connection_manager::{
+    CodecType, RouteSpecifier, Tracing, UpgradeConfig,
+};
+use concord_envoy_proto::envoy::extensions::filters::network::http_connection_manager::v3::http_filter::ConfigType;
+use concord_envoy_proto::envoy::extensions::filters::network::http_connection_manager::v3::{
+    HttpConnectionManager, HttpFilter, Rds,
+};
+use concord_envoy_proto::envoy::r#type::v3::Percent;
+use concord_model::entry::Protocol;
+use prost::{Message, Name};
+
+use super::address;
+
+/// Sends requests where the route configuration of this name says.
+pub(super) fn outbound(stat_prefix: String, routes: String, protocol: Protocol) -> HttpConnectionManager {
+    let mut http_filters = if protocol == Protocol::Grpc { grpc() } else { Vec::new() };
+    http_filters.push(filter("envoy.filters.http.router", &Router::default()));
+    let rds = Rds { route_config_name: routes, config_source: Some(address::by_this_stream()) };
+    HttpConnectionManager {
+        codec_type: CodecType::Auto.into(),
+        stat_prefix,
+        http_filters,
+        // Whether a request is traced is decided by who sends it.
+        tracing: Some(Tracing { random_sampling: Some(Percent { value: 0.0 }), ..Tracing::default() }),
+        upgrade_configs: vec![UpgradeConfig {
+            upgrade_type: "websocket".to_owned(),
+            ..UpgradeConfig::default()
+        }],
+        route_specifier: Some(RouteSpecifier::Rds(rds)),
+        ..HttpConnectionManager::default()
+    }
+}
+
+/// Counts the calls of gRPC, and carries it over HTTP/1.1.
+fn grpc() -> Vec<HttpFilter> {
+    let stats = GrpcStats {
+        emit_filter_state: true,
+        per_method_stat_specifier: Some(PerMethodStatSpecifier::StatsForAllMethods(true)),
+        ..GrpcStats::default()
+    };
+    let stats = filter("envoy.filters.http.grpc_stats", &stats);
+    vec![stats, filter("envoy.filters.http.grpc_http1_bridge", &GrpcBridge::default())]
+}
+
+fn filter<M: Message + Name>(name: &str, config: &M) -> HttpFilter {
+    let config_type = Some(ConfigType::TypedConfig(any(config)));
+    HttpFilter { name: name.to_owned(), config_type, ..HttpFilter::default() }
+}

@@ -1,0 +1,179 @@
+//! What an upstream needs, by its discovery chain: a listener, the clusters that the chain leads to, and for a service
+//! with requests a route configuration.
+//!
+//! ```text
+//!   tcp:   listener ─► cluster of the first resolver
+//!   http:  listener ─► routes (named like the upstream) ─► clusters, by match and weight
+//!   a resolver with failover:  aggregate cluster ─► failover-target~0~…, failover-target~1~…
+//! ```
+//!
+//! Clusters that two upstreams share are made once, with the stricter limits.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use concord_model::chain::{ChainNode, ChainTarget, CompiledChain, ResolverNode};
+use concord_model::entry::Protocol;
+use concord_model::sni;
+use concord_proxycfg::{ChainStep, Leads, OutboundListener, ProxySnapshot, Target, TargetId};
+
+use super::cluster::{self, Cluster, Destination};
+use super::outcome::{Configuration, Unserved};
+use super::{address, endpoint, listener, replacing, route};
+use crate::names;
+use crate::resource::ResourceType;
+
+/// Adds the resources of all upstreams.
+pub(super) fn add(snapshot: &ProxySnapshot, built: &mut Configuration) {
+    let mut clusters = BTreeMap::new();
+    for own in snapshot.outbound() {
+        match Upstream::read(snapshot, own) {
+            Ok(upstream) => upstream.add(&mut clusters, built),
+            Err(unserved) => built.unserved.push(unserved),
+        }
+    }
+    for (name, cluster) in clusters {
+        if let Cluster::Service(own) = &cluster {
+            add_instances(&name, own, built);
+        }
+        built
+            .resources
+            .insert(ResourceType::Cluster, cluster::outbound(name, &cluster, &snapshot.roots.trust_domain));
+    }
+}
+
+fn add_instances(name: &str, own: &Destination, built: &mut Configuration) {
+    match own.instances.as_ref().map(|target| (&target.id, target.endpoints.as_ref())) {
+        Some((id, Some(endpoints))) => {
+            let resource = endpoint::assignment(name, id, endpoints, &mut built.unserved);
+            built.resources.insert(ResourceType::Endpoint, resource);
+        }
+        Some((_, None)) => built.resources.insert_awaited(ResourceType::Endpoint, name.to_owned()),
+        None => built.resources.insert(ResourceType::Endpoint, endpoint::none(name)),
+    }
+}
+
+/// An upstream that Envoy can serve.
+pub(super) struct Upstream<'a> {
+    snapshot: &'a ProxySnapshot,
+    listener: &'a OutboundListener,
+    chain: &'a CompiledChain,
+}
+
+impl<'a> Upstream<'a> {
+    fn read(snapshot: &'a ProxySnapshot, listener: &'a OutboundListener) -> Result<Self, Unserved> {
+        let upstream = || listener.upstream.clone();
+        let chain = match &listener.leads {
+            Leads::Chain(chain) => chain,
+            Leads::Refused(refusal) => {
+                return Err(Unserved::Refused { upstream: upstream(), refusal: refusal.clone() });
+            }
+        };
+        if let Some(key) = replacing::of_upstream(&listener.settings) {
+            return Err(Unserved::Setting { upstream: upstream(), key });
+        }
+        let chain = snapshot.chains.get(chain).expect("a snapshot has what its listeners name");
+        let ChainStep::Compiled(chain) = &chain.start else {
+            return Err(Unserved::NoChain { upstream: upstream() });
+        };
+        if let Some(error) = chain.targets.values().find_map(|target| unnamed(target, snapshot)) {
+            return Err(Unserved::Name { upstream: upstream(), error });
+        }
+        Ok(Self { snapshot, listener, chain })
+    }
+
+    fn add(&self, clusters: &mut BTreeMap<String, Cluster>, built: &mut Configuration) {
+        for node in self.chain.nodes.values() {
+            if let ChainNode::Resolver(node) = node {
+                self.add_clusters(node, clusters, built);
+            }
+        }
+        let resource = match self.chain.protocol.is_http() {
+            true => {
+                built.resources.insert(ResourceType::Route, route::configuration(self.listener, self.chain));
+                listener::requests(self.listener, self.chain)
+            }
+            false => listener::connections(self.listener, self.chain, &self.first_cluster()),
+        };
+        built.resources.insert(ResourceType::Listener, resource);
+    }
+
+    /// The cluster of connections. A chain without requests begins with a resolver.
+    fn first_cluster(&self) -> String {
+        match self.chain.nodes.get(&self.chain.start.key) {
+            Some(ChainNode::Resolver(node)) => names::cluster(self.chain, &node.target),
+            Some(ChainNode::Router(_) | ChainNode::Splitter(_)) | None => String::new(),
+        }
+    }
+
+    fn add_clusters(
+        &self,
+        node: &ResolverNode,
+        clusters: &mut BTreeMap<String, Cluster>,
+        built: &mut Configuration,
+    ) {
+        let base = names::cluster(self.chain, &node.target);
+        if node.failover.is_empty() {
+            self.add_cluster(base, &node.target, node, clusters, built);
+            return;
+        }
+        let targets = std::iter::once(&node.target).chain(node.failover.iter().map(|one| &one.target));
+        let mut members = Vec::new();
+        for (at, target) in targets.enumerate() {
+            let name = names::failover(at, &base);
+            self.add_cluster(name.clone(), target, node, clusters, built);
+            members.push(name);
+        }
+        clusters.insert(base, Cluster::Failover { members, connect_timeout: connect_timeout(node) });
+    }
+
+    fn add_cluster(
+        &self,
+        name: String,
+        target: &str,
+        node: &ResolverNode,
+        clusters: &mut BTreeMap<String, Cluster>,
+        built: &mut Configuration,
+    ) {
+        let target = &self.chain.targets[target];
+        let instances = self.instances(target);
+        if instances.is_none() {
+            let (upstream, target) = (self.listener.upstream.clone(), target.id.clone());
+            built.unserved.push(Unserved::Peer { upstream, target });
+        }
+        let destination = Destination {
+            instances,
+            sni: target.sni.clone(),
+            connect_timeout: connect_timeout(node),
+            http2: matches!(self.chain.protocol, Protocol::Http2 | Protocol::Grpc),
+            limits: self.listener.limits,
+            passive: self.listener.passive_health_check,
+            balancer: node.load_balancer.clone(),
+        };
+        match clusters.get_mut(&name) {
+            Some(Cluster::Service(known)) => {
+                known.limits = cluster::stricter(known.limits, destination.limits)
+            }
+            Some(Cluster::Failover { .. }) | None => {
+                clusters.insert(name, Cluster::Service(destination));
+            }
+        }
+    }
+
+    fn instances(&self, target: &ChainTarget) -> Option<Arc<Target>> {
+        let id = TargetId::of_chain(target)?;
+        Some(Arc::clone(&self.snapshot.targets.get(&id)?.value))
+    }
+}
+
+fn connect_timeout(node: &ResolverNode) -> Duration {
+    address::positive(node.connect_timeout).unwrap_or(concord_proxycfg::CONNECT_TIMEOUT_ENVOY)
+}
+
+/// Why a target of this cluster has no name, if it has none.
+fn unnamed(target: &ChainTarget, snapshot: &ProxySnapshot) -> Option<sni::SniError> {
+    let datacenter = target.datacenter.as_ref()?;
+    let subset = (!target.subset_name.is_empty()).then_some(target.subset_name.as_str());
+    sni::service(&target.service, subset, datacenter, &snapshot.roots.trust_domain).err()
+}
