@@ -13,7 +13,7 @@ const KIND: &str = "ingress-gateway";
 pub(crate) static EXPOSE: Command = Command {
     name: "connect expose",
     synopsis: "Puts a service behind an ingress gateway",
-    usage: &["[options] -ingress-gateway=<name> -service=<name> ..."],
+    usage: &["[options] -ingress-gateway=<name> -service=<name>"],
     about: "Adds a service to a listener of an ingress gateway, and an intention that lets the gateway call it. The \
             listener and the gateway's entry are made if they are not there. A service that the listener has keeps its \
             other settings.",
