@@ -19,6 +19,7 @@ use concord_model::{ServiceRef, Timestamp};
 use self::condition::{Conditions, Said};
 pub use self::services::{
     GatewayService, Known, ServedBy, ServedKind, Traits, declares_destination, ingress_serves, services,
+    terminating_serves,
 };
 use crate::chain::{ChainFault, Request, compile, gather};
 

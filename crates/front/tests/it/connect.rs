@@ -189,6 +189,25 @@ async fn a_verdict_is_explained() {
 }
 
 #[tokio::test]
+async fn a_chain_from_the_cache_says_how_consistent_it_is() {
+    let world = Setup::default().start().await;
+    for (query, expected) in [("?cached", "leader"), ("?cached&stale", "stale"), ("", "leader")] {
+        let path = format!("/v1/discovery-chain/web{query}");
+        for chain in [world.get(&path).send().await, world.post(&path, "{}").send().await] {
+            assert_eq!(chain.header("x-consul-effective-consistency"), Some(expected), "{path}");
+        }
+    }
+    let gateway = r#"{"Name":"gw","Kind":"terminating-gateway","Port":8443}"#;
+    world.put("/v1/agent/service/register", gateway).ok().await;
+    let entry = r#"{"Kind":"terminating-gateway","Name":"gw","Services":[{"Name":"web"}]}"#;
+    world.put("/v1/config", entry).ok().await;
+    for path in ["/v1/health/connect/web", "/v1/catalog/connect/web"] {
+        world.until(path, "", |told| told.body.contains("\"terminating-gateway\"")).await;
+    }
+    world.stop().await;
+}
+
+#[tokio::test]
 async fn a_plan_has_no_condition_and_needs_no_name_that_is_the_only_one() {
     let world = Setup::default().start().await;
     let change = r#"[{"Kind":"mesh","Delete":true}]"#;

@@ -15,7 +15,7 @@ use concord_model::entry::{
     TerminatingGateway,
 };
 use concord_model::proxy::ServiceKind;
-use concord_model::{Pattern, ServiceRef, Stamp};
+use concord_model::{Pattern, ServiceName, ServiceRef, Stamp};
 use serde::{Deserialize, Serialize};
 
 use crate::protocol::{Unsaid, protocol_by};
@@ -115,6 +115,23 @@ pub fn ingress_serves(gateway: &Record<IngressGateway>, service: &ServiceRef, kn
     }
     let enters = known.traits(service).is_some_and(|traits| enters(service, &traits));
     (enters || is_destination(service, known)) && wild.any(|listener| speaks(listener, service, known))
+}
+
+/// Whether a terminating gateway serves a service.
+pub fn terminating_serves(
+    gateway: &Record<TerminatingGateway>,
+    service: &ServiceRef,
+    known: &mut dyn Known,
+) -> bool {
+    let names =
+        |name: &Pattern<ServiceName>| gateway.said.services.iter().any(|row| row.name.as_ref() == Some(name));
+    if service.peer.is_some() {
+        return false;
+    }
+    names(&Pattern::Exact(service.name.clone()))
+        || names(&Pattern::Any)
+            && (known.traits(service).is_some_and(|traits| leaves(service, &traits))
+                || is_destination(service, known))
 }
 
 fn of_ingress(entry: &Record<IngressGateway>, known: &mut dyn Known) -> Vec<GatewayService> {

@@ -3,7 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use concord_mesh::gateway::{GatewayService, Known, ServedBy, ServedKind, Traits, ingress_serves, services};
+use concord_mesh::gateway::{
+    GatewayService, Known, ServedBy, ServedKind, Traits, ingress_serves, services, terminating_serves,
+};
 use concord_model::ServiceRef;
 use concord_model::entry::{Entry, EntryKind, EntryName};
 use concord_model::proxy::ServiceKind;
@@ -170,6 +172,9 @@ fn a_service_of_a_peer_is_served_by_nobody() {
     };
     let there = ServiceRef { peer: Some("east".parse().unwrap()), ..target("web") };
     assert!(!ingress_serves(&gateway, &there, &mut world()));
+    let Entry::TerminatingGateway(gateway) = terminating(&["web", "*"]) else { unreachable!() };
+    assert!(!terminating_serves(&gateway, &there, &mut world()));
+    assert!(terminating_serves(&gateway, &target("web"), &mut world()));
 }
 
 // === At random ===
@@ -287,10 +292,14 @@ fn gateways_serve_what_the_second_evaluator_says() {
         let served = services(&gateway, &mut world.clone());
         wild += served.iter().filter(|own| own.from_wildcard).count();
         assert_eq!(sorted(lines(&served).into_iter()), expected(&world, &gateway), "{world:?} {gateway:?}");
-        let Entry::IngressGateway(own) = &gateway else { continue };
         for name in NAMES.iter().chain(&["lost"]) {
             let serves = served.iter().any(|one| one.service.name.as_str() == *name);
-            assert_eq!(ingress_serves(own, &target(name), &mut world.clone()), serves, "{name} {world:?}");
+            let said = match &gateway {
+                Entry::IngressGateway(own) => ingress_serves(own, &target(name), &mut world.clone()),
+                Entry::TerminatingGateway(own) => terminating_serves(own, &target(name), &mut world.clone()),
+                _ => unreachable!(),
+            };
+            assert_eq!(said, serves, "{name} {world:?}");
         }
     }
     assert!(wild > 1_000, "{wild}");

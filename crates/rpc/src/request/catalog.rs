@@ -43,6 +43,10 @@ pub struct InstanceSelection {
     /// Instead of its own instances, those that accept mesh traffic for it.
     #[serde(default)]
     pub connect: bool,
+    /// Beside these, those of the terminating gateways that serve it. Proxies do not ask for them, as they cannot use
+    /// them yet.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub gateways: bool,
     /// Instead of its own instances, those of the ingress gateways that serve it.
     #[serde(default, skip_serializing_if = "is_false")]
     pub ingress: bool,
@@ -63,6 +67,7 @@ impl InstanceSelection {
         Self {
             service,
             connect: false,
+            gateways: false,
             ingress: false,
             tags: Vec::new(),
             node_meta: BTreeMap::new(),
@@ -73,6 +78,11 @@ impl InstanceSelection {
     /// All instances that accept mesh traffic for a service.
     pub fn connect(service: ServiceRef) -> Self {
         Self { connect: true, ..Self::of(service) }
+    }
+
+    /// The same, and the instances of the terminating gateways that serve it.
+    pub fn connect_or_gateway(service: ServiceRef) -> Self {
+        Self { gateways: true, ..Self::connect(service) }
     }
 
     /// All instances of the ingress gateways that serve a service.

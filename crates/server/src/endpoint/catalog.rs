@@ -102,7 +102,13 @@ pub(crate) fn service_health(
 fn selected_instances(reading: &mut Reading<'_>, select: &InstanceSelection) -> Vec<Arc<Placed>> {
     let reader = &mut reading.reader;
     match (select.connect, select.ingress) {
-        (true, _) => reader.connect_instances(&select.service),
+        (true, _) => {
+            let gateways =
+                if select.gateways { reader.terminating_gateways(&select.service) } else { Vec::new() };
+            let mut all = reader.connect_instances(&select.service);
+            all.extend(gateways.iter().flat_map(|gateway| reader.service_instances(gateway)));
+            all
+        }
         (false, true) => {
             let gateways = reader.ingress_gateways(&select.service);
             gateways.iter().flat_map(|gateway| reader.service_instances(gateway)).collect()
@@ -114,7 +120,13 @@ fn selected_instances(reading: &mut Reading<'_>, select: &InstanceSelection) -> 
 fn selected_health(reading: &mut Reading<'_>, select: &InstanceSelection) -> Vec<Arc<HealthRow>> {
     let reader = &mut reading.reader;
     match (select.connect, select.ingress) {
-        (true, _) => reader.health_connect(&select.service),
+        (true, _) => {
+            let gateways =
+                if select.gateways { reader.terminating_gateways(&select.service) } else { Vec::new() };
+            let mut all = reader.health_connect(&select.service);
+            all.extend(gateways.iter().flat_map(|gateway| reader.health_service(gateway)));
+            all
+        }
         (false, true) => {
             let gateways = reader.ingress_gateways(&select.service);
             gateways.iter().flat_map(|gateway| reader.health_service(gateway)).collect()

@@ -8,7 +8,8 @@ use concord_model::entry::{Entry, EntryKind, EntryName};
 use concord_model::proxy::{ProxyConfig, ServiceKind};
 use concord_rpc::request::{
     ApplyEntry, DeleteEntry, GatewayIntentions, GatewayServiceHealth, InstanceSelection, ListExports,
-    ListGatewayServices, Neighbour, ReadTopology, Register, Request, ServiceHealth, Topology, TopologyKind,
+    ListGatewayServices, Neighbour, ReadTopology, Register, Request, ServiceHealth, ServiceInstances,
+    Topology, TopologyKind,
 };
 use concord_rpc::{Head, RpcError, ServerApiExt};
 use serde_json::{Value, json};
@@ -129,6 +130,38 @@ async fn a_gateway_serves_what_its_entry_and_the_catalog_say() {
     assert!(entered(&host, ROOT, "web").await.is_empty(), "nothing comes in through it");
     let connect = ServiceHealth { select: InstanceSelection::connect(target("web")), worst: None };
     assert!(host.ask_as(ROOT, connect).await.unwrap().is_empty(), "no proxy sends anything to it");
+    assert_eq!(stand_for(&host, ROOT, "web").await, ["gw"]);
+    put(&host, sidecar("n1", "web")).await;
+    assert_eq!(stand_for(&host, ROOT, "web").await, ["web-sidecar-proxy", "gw"]);
+    assert!(stand_for(&host, ROOT, "nothing").await.is_empty());
+    let instances = ServiceInstances { select: InstanceSelection::connect_or_gateway(target("db")) };
+    assert_eq!(host.ask(instances).await.unwrap().value.len(), 1);
+    host.stop().await;
+}
+
+/// The instances that stand for a service in the mesh, those of terminating gateways included.
+async fn stand_for(host: &Host, token: &str, service: &str) -> Vec<String> {
+    let select = InstanceSelection::connect_or_gateway(target(service));
+    let all = host.ask_as(token, ServiceHealth { select, worst: None }).await.unwrap();
+    all.iter().map(|one| one.service.service.to_string()).collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn n_257_a_terminating_gateway_is_told_to_who_may_read_it_and_the_service() {
+    let host = Setup::guarded().start().await;
+    host.ask_as(ROOT, register("n1", "web")).await.unwrap();
+    host.ask_as(ROOT, of_kind("n1", "gw", ServiceKind::TerminatingGateway)).await.unwrap();
+    write(&host, "terminating-gateway", "gw", json!({ "services": [{ "name": "web" }] })).await;
+    let node = r#"node_prefix "" { policy = "read" }"#;
+    let both = format!(r#"{node} service "web" {{ policy = "read" }} service "gw" {{ policy = "read" }}"#);
+    let service = format!(r#"{node} service "web" {{ policy = "read" }}"#);
+    let gateway = format!(r#"{node} service "gw" {{ policy = "read" }}"#);
+    for (name, rules, expected) in
+        [("both", both, vec!["gw"]), ("one", service, vec![]), ("other", gateway, vec![])]
+    {
+        let token = host.token(name, &rules).await.secret;
+        assert_eq!(stand_for(&host, &token, "web").await, expected, "{name}");
+    }
     host.stop().await;
 }
 

@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use concord_mesh::gateway::{self, GatewayService, Known, Traits, declares_destination, ingress_serves};
+use concord_mesh::gateway::{
+    self, GatewayService, Known, Traits, declares_destination, ingress_serves, terminating_serves,
+};
 use concord_model::ServiceRef;
 use concord_model::entry::{Entry, EntryKind, EntryName};
 
@@ -22,6 +24,16 @@ impl Reader {
         let rows = self.entry_rows(EntryKind::IngressGateway);
         let serving = rows.iter().filter(|row| match row.whole() {
             Some(Entry::IngressGateway(entry)) => ingress_serves(entry, service, self),
+            _ => false,
+        });
+        serving.filter_map(|row| row.name().scope.service()).collect()
+    }
+
+    /// The terminating gateways that serve a service.
+    pub fn terminating_gateways(&mut self, service: &ServiceRef) -> Vec<ServiceRef> {
+        let rows = self.entry_rows(EntryKind::TerminatingGateway);
+        let serving = rows.iter().filter(|row| match row.whole() {
+            Some(Entry::TerminatingGateway(entry)) => terminating_serves(entry, service, self),
             _ => false,
         });
         serving.filter_map(|row| row.name().scope.service()).collect()

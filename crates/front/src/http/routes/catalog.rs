@@ -144,6 +144,7 @@ pub(super) fn selection(call: &Call, which: Which) -> Result<InstanceSelection, 
     Ok(InstanceSelection {
         service: ServiceRef::local(call.named(0, ServiceName::parse)?),
         connect: which == Which::Connect,
+        gateways: which == Which::Connect,
         ingress: which == Which::Ingress,
         tags: tags.map(ToOwned::to_owned).collect(),
         node_meta: call.node_meta(),

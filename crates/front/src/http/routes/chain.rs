@@ -39,7 +39,9 @@ async fn chain(ctx: &Ctx, call: &Call, overrides: Overrides) -> Result<Reply, Ht
     let datacenter = call.parameter("compile-dc").filter(|text| !text.is_empty());
     let datacenter = datacenter.map(Datacenter::parse).transpose().map_err(bad)?;
     let question = ReadChain { service: ServiceRef::local(name), datacenter, overrides };
-    if let Some((chain, meta, cached)) = ctx.ask_cache(call, &question).await? {
+    if let Some((chain, mut meta, cached)) = ctx.ask_cache(call, &question).await? {
+        // As in Consul, which tells here what was asked for.
+        meta.consistency = Some(call.head()?.consistency);
         let reply = Reply::json(DiscoveryChain::from_model(&chain));
         return Ok(reply.with_meta(&meta).with_cache(cached.hit, cached.age));
     }

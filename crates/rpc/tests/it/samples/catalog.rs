@@ -37,6 +37,12 @@ pub(crate) fn requests() -> Vec<Sample<AnyRequest>> {
             "ingress",
             ServiceHealth { select: InstanceSelection::ingress(service("web")), worst: None }
         ),
+        sample!(
+            AnyRequest,
+            ServiceHealth,
+            "gateways",
+            ServiceHealth { select: InstanceSelection::connect_or_gateway(service("web")), worst: None }
+        ),
         sample!(AnyRequest, NodeChecks, "", NodeChecks { node: name("n1") }),
         sample!(AnyRequest, ServiceChecks, "", ServiceChecks { service: service("web"), node_meta: meta() }),
     ];
@@ -141,6 +147,8 @@ fn selection() -> InstanceSelection {
     InstanceSelection {
         service: service("web"),
         connect: true,
+        // Added since then; the sample `gateways` has it.
+        gateways: false,
         // Added since then; the samples `ingress` have it.
         ingress: false,
         tags: vec!["v1".to_owned(), "primary".to_owned()],
