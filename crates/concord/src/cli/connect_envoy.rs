@@ -7,9 +7,9 @@ pub(crate) static ENVOY: Command = Command {
     name: "connect envoy",
     synopsis: "Runs Envoy as the proxy of a service or as a gateway",
     usage: &[
-        "[options] -sidecar-for=<id> [-- <arguments of Envoy>]",
-        "[options] -proxy-id=<id> [-- <arguments of Envoy>]",
-        "[options] -gateway=<kind> [-register] [-- <arguments of Envoy>]",
+        "[options] -sidecar-for=<id> [-- <arguments>]",
+        "[options] -proxy-id=<id> [-- <arguments>]",
+        "[options] -gateway=<kind> [-register] [-- <arguments>]",
     ],
     about: "Makes the bootstrap of an Envoy that serves a registered proxy or gateway, and becomes that Envoy. With \
             -bootstrap the bootstrap is printed instead; it holds the token.\n\n\
