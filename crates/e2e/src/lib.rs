@@ -32,6 +32,7 @@ mod scrape;
 mod stranger;
 mod suite;
 mod tally;
+mod teller;
 mod tls;
 mod world;
 
@@ -54,5 +55,6 @@ pub use crate::scrape::Scrape;
 pub use crate::stranger::connect_as;
 pub use crate::suite::{as_consul, prepared, run_suite, suite_dir};
 pub use crate::tally::{Runner, Tally};
+pub use crate::teller::{Teller, Told, ask};
 pub use crate::tls::{Identity, MeshStream, Presented, authority_of, certificates, uris_of};
 pub use crate::world::{World, figure, number_from_env};

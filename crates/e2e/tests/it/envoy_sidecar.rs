@@ -13,13 +13,14 @@ use serde_json::{Value, json};
 use crate::chains::rotate;
 
 /// How long Envoy lets open connections be when it gets other intentions.
-const DRAIN: [&str; 5] = ["--drain-time-s", "2", "--drain-strategy", "immediate", "--disable-hot-restart"];
+pub(crate) const DRAIN: [&str; 5] =
+    ["--drain-time-s", "2", "--drain-strategy", "immediate", "--disable-hot-restart"];
 /// Number of connections that stay open through a test.
 const LONG: usize = 4;
 const PER_SECOND: u64 = 50;
 
 /// The Envoys that there are; the others are reported as skipped.
-fn envoys(test: &str) -> Vec<PathBuf> {
+pub(crate) fn envoys(test: &str) -> Vec<PathBuf> {
     let find = |variable: &str| foreign(test, variable, "envoy", &["--version"]);
     ["CONCORD_TEST_ENVOY", "CONCORD_TEST_ENVOY_OLDEST"].into_iter().filter_map(find).collect()
 }
@@ -57,20 +58,25 @@ impl Pair {
         self.open().and_then(|mut stream| Mesh::say(&mut stream))
     }
 
-    /// Nobody refused anything that it was told.
     #[track_caller]
     fn refused_nothing(&self, agent: &Agent) {
-        for envoy in &self.envoys {
-            let now = envoy.metrics();
-            for name in
-                ["envoy_cluster_manager_cds_update_rejected", "envoy_listener_manager_lds_update_rejected"]
-            {
-                assert_eq!(now.sum(name, ""), 0.0, "{:?}\n{}", now.lines(name), envoy.log());
-            }
-        }
-        let told = agent.http().get("/v1/agent/metrics?format=prometheus").ok().body.clone();
-        assert_eq!(Scrape::new(told).lines("concord_xds_rejected_total"), Vec::<&str>::new());
+        refused_nothing(agent, &self.envoys);
     }
+}
+
+/// Nobody refused anything that it was told.
+#[track_caller]
+pub(crate) fn refused_nothing(agent: &Agent, envoys: &[EnvoyProcess]) {
+    for envoy in envoys {
+        let now = envoy.metrics();
+        for name in
+            ["envoy_cluster_manager_cds_update_rejected", "envoy_listener_manager_lds_update_rejected"]
+        {
+            assert_eq!(now.sum(name, ""), 0.0, "{:?}\n{}", now.lines(name), envoy.log());
+        }
+    }
+    let told = agent.http().get("/v1/agent/metrics?format=prometheus").ok().body.clone();
+    assert_eq!(Scrape::new(told).lines("concord_xds_rejected_total"), Vec::<&str>::new());
 }
 
 fn intention(agent: &Agent, action: &str) {

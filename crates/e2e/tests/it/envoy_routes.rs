@@ -1,0 +1,145 @@
+//! Real Envoys send requests where configuration entries say: subsets, parts, routes, redirects and failover.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::time::Instant;
+
+use concord_e2e::{Agent, EnvoyProcess, Mesh, Teller, Told, World, ask, eventually, figure, pick_port};
+use serde_json::{Value, json};
+
+use crate::envoy_sidecar::{DRAIN, envoys, refused_nothing};
+
+/// How many requests a share is measured by.
+const SAMPLE: usize = 1_000;
+
+/// `web` calls `api`, of which there are two versions; `db` is a third service.
+struct Three {
+    upstream: SocketAddr,
+    _services: Vec<Teller>,
+    envoys: Vec<EnvoyProcess>,
+}
+
+impl Three {
+    fn start(world: &World, agent: &Agent, envoy: &Path) -> Self {
+        write(
+            agent,
+            &json!({ "Kind": "proxy-defaults", "Name": "global", "Config": { "protocol": "http" } }),
+        );
+        let (mut services, port) = (Vec::new(), pick_port());
+        let mut envoys = Vec::new();
+        for (id, name, version) in
+            [("api-v1", "api", "1"), ("api-v2", "api", "2"), ("db", "db", "1"), ("web", "web", "1")]
+        {
+            let service = Teller::new(id);
+            let upstreams = match id {
+                "web" => json!([{ "DestinationName": "api", "LocalBindPort": port }]),
+                _ => json!([]),
+            };
+            let mut body = Mesh::service(name, service.addr(), upstreams);
+            (body["ID"], body["Meta"]) = (json!(id), json!({ "v": version }));
+            body["Connect"]["SidecarService"]["Checks"] = json!([{ "Name": "service", "AliasService": id }]);
+            agent.http().put("/v1/agent/service/register", &body).ok();
+            envoys.push(EnvoyProcess::start(world, agent, envoy, id, &DRAIN));
+            services.push(service);
+        }
+        envoys.iter_mut().for_each(EnvoyProcess::await_ready);
+        let upstream = SocketAddr::from(([127, 0, 0, 1], port));
+        Self { upstream, _services: services, envoys }
+    }
+
+    fn ask(&self, method: &str, path: &str, headers: &[(&str, &str)]) -> Option<Told> {
+        ask(self.upstream, method, path, headers).ok()
+    }
+
+    /// Who answers; nobody if the answer is no success.
+    fn who(&self, path: &str, headers: &[(&str, &str)]) -> Option<String> {
+        let told = self.ask("GET", path, headers).filter(|told| told.status == 200)?;
+        told.said["name"].as_str().map(str::to_owned)
+    }
+
+    /// Waits until ten requests in a row are answered by this one.
+    #[track_caller]
+    fn all_go_to(&self, what: &str, path: &str, name: &str) {
+        let began = Instant::now();
+        eventually(what, || (0..10).all(|_| self.who(path, &[]).as_deref() == Some(name)).then_some(()));
+        figure(&format!("{what}, entry to traffic, Envoy"), began.elapsed().as_secs_f64() * 1e3, "ms");
+    }
+}
+
+fn write(agent: &Agent, entry: &Value) {
+    agent.http().put("/v1/config", entry).ok();
+}
+
+#[test]
+fn requests_go_where_entries_say() {
+    for envoy in envoys("requests_go_where_entries_say") {
+        let world = World::new();
+        let agent = world.dev_agent("n1");
+        let three = Three::start(&world, &agent, &envoy);
+        eventually("a request goes through", || three.who("/", &[]));
+
+        let subset = |version: u8| json!({ "Filter": format!("Service.Meta.v == {version}") });
+        let resolver = json!({ "Kind": "service-resolver", "Name": "api", "DefaultSubset": "v1",
+            "Subsets": { "v1": subset(1), "v2": subset(2) } });
+        write(&agent, &resolver);
+        three.all_go_to("a default subset", "/", "api-v1");
+
+        let part = |weight: u8, subset: &str| json!({ "Weight": weight, "ServiceSubset": subset });
+        let splits = json!([part(80, "v1"), part(20, "v2")]);
+        write(&agent, &json!({ "Kind": "service-splitter", "Name": "api", "Splits": splits }));
+        eventually("a part goes to the other version", || (three.who("/", &[])? == "api-v2").then_some(()));
+        let of_v2 = (0..SAMPLE).filter(|_| three.who("/", &[]).as_deref() == Some("api-v2")).count();
+        // Six standard deviations of a fair draw.
+        assert!((124..=276).contains(&of_v2), "{of_v2} of {SAMPLE} instead of a fifth");
+
+        let to = |service: &str, rest: Value| {
+            let mut destination = rest;
+            destination["Service"] = json!(service);
+            destination
+        };
+        let http = |http: Value| json!({ "HTTP": http });
+        let routes = json!([
+            { "Match": http(json!({ "PathPrefix": "/admin/", "Methods": ["GET"] })),
+              "Destination": to("db", json!({ "PrefixRewrite": "/",
+                  "RequestHeaders": { "Set": { "x-route": "admin" }, "Remove": ["x-secret"] } })) },
+            { "Match": http(json!({ "Header": [{ "Name": "x-version", "Exact": "2" }] })),
+              "Destination": { "ServiceSubset": "v2" } },
+            { "Match": http(json!({ "PathPrefix": "/slow/" })),
+              "Destination": { "ServiceSubset": "v1", "RequestTimeout": "200ms" } },
+            { "Match": http(json!({ "PathPrefix": "/status/" })),
+              "Destination": { "ServiceSubset": "v1", "NumRetries": 2, "RetryOnStatusCodes": [503] } },
+        ]);
+        write(&agent, &json!({ "Kind": "service-router", "Name": "api", "Routes": routes }));
+        three.all_go_to("a route", "/admin/x", "db");
+        let told = three.ask("GET", "/admin/x?y=1", &[("x-secret", "s")]).expect("an answer").said;
+        assert_eq!((&told["path"], &told["headers"]["x-route"]), (&json!("/x?y=1"), &json!("admin")));
+        assert_eq!(told["headers"]["x-secret"], Value::Null);
+        let posted = three.ask("POST", "/admin/x", &[]).expect("an answer").said;
+        assert_ne!(posted["name"], "db", "another method is not for this route");
+        assert!((0..20).all(|_| three.who("/", &[("x-version", "2")]).as_deref() == Some("api-v2")));
+        assert_eq!(three.ask("GET", "/slow/3000", &[]).expect("an answer").status, 504, "its time is over");
+        assert_eq!(three.ask("GET", "/status/503", &[]).expect("an answer").status, 503);
+        let web = &three.envoys[3];
+        let retries = web.metrics().sum("envoy_cluster_upstream_rq_retry", "v1.api");
+        assert!(retries >= 2.0, "{:?}", web.metrics().lines("envoy_cluster_upstream_rq_retry"));
+
+        write(
+            &agent,
+            &json!({ "Kind": "service-resolver", "Name": "db",
+            "Failover": { "*": { "Service": "api", "ServiceSubset": "v2" } } }),
+        );
+        three.all_go_to("a target with failover", "/admin/x", "db");
+        agent.http().put("/v1/agent/service/maintenance/db?enable=true", &json!(null)).ok();
+        three.all_go_to("failover", "/admin/x", "api-v2");
+        agent.http().put("/v1/agent/service/maintenance/db?enable=false", &json!(null)).ok();
+        three.all_go_to("the way back", "/admin/x", "db");
+
+        write(
+            &agent,
+            &json!({ "Kind": "service-resolver", "Name": "db",
+            "Redirect": { "Service": "api", "ServiceSubset": "v1" } }),
+        );
+        three.all_go_to("a redirect", "/admin/x", "api-v1");
+        refused_nothing(&agent, &three.envoys);
+    }
+}
