@@ -9,7 +9,7 @@ pub(crate) static ENVOY: Command = Command {
     usage: &[
         "[options] -sidecar-for=<id> [-- <arguments>]",
         "[options] -proxy-id=<id> [-- <arguments>]",
-        "[options] -gateway=<kind> [-register] [-- <arguments>]",
+        "[options] -gateway=<kind> [-- <arguments>]",
     ],
     about: "Makes the bootstrap of an Envoy that serves a registered proxy or gateway, and becomes that Envoy. With \
             -bootstrap the bootstrap is printed instead; it holds the token.\n\n\
