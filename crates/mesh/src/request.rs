@@ -42,13 +42,16 @@ mod lines;
 mod path;
 mod permission;
 mod refusal;
+mod texts;
 mod token;
 mod verdict;
 
 pub use self::canonical::{Received, Request};
 pub use self::fit::Fit;
 pub use self::lines::Header;
+pub use self::path::{LENIENCIES, Leniency, Parameters};
 pub(crate) use self::permission::Permissions;
 pub use self::refusal::Refusal;
+pub use self::texts::{AuthorityText, PathTexts, is_whole_pattern};
 pub use self::token::Token;
 pub use self::verdict::{Condition, RequestBecause, RequestVerdict, Tried};

@@ -20,6 +20,26 @@ pub const INBOUND_LIMIT: &str = "inbound_connection_limit";
 /// The policy of the intentions for connections.
 pub const LAYER_4: &str = "consul-intentions-layer4";
 
+/// The filter that verifies tokens, and the metadata in which it tells their claims.
+pub const JWT_FILTER: &str = "envoy.filters.http.jwt_authn";
+/// The filter of intentions for requests.
+pub const RBAC_FILTER: &str = "envoy.filters.http.rbac";
+
+/// A policy of the intentions for requests.
+pub fn layer_7(at: usize) -> String {
+    format!("consul-intentions-layer7-{at}")
+}
+
+/// Where the claims of a provider's verified token are.
+pub fn token_payload(provider: &str) -> String {
+    format!("jwt_payload_{provider}")
+}
+
+/// The cluster of the server with a provider's keys.
+pub fn key_server(provider: &str) -> String {
+    format!("jwks_cluster_{provider}")
+}
+
 /// The listener for connections from the mesh.
 pub fn public_listener(bind: &BindAddress) -> String {
     format!("{PUBLIC_LISTENER}:{}", place(bind))

@@ -1,24 +1,30 @@
 //! The resources of a sidecar, from its snapshot: each kind in a file of its own.
 //!
-//! Upstreams are served by their discovery chains. Of connections from the mesh, an intention that decides by request
-//! denies.
+//! Upstreams are served by their discovery chains. Intentions judge the requests of a service with an HTTP protocol, and
+//! the connections of every other.
 
 mod address;
 mod cluster;
 mod endpoint;
+mod http;
+mod inbound;
 mod intentions;
+mod jwt;
 mod listener;
 mod manager;
 mod outbound;
 mod outcome;
 mod replacing;
+mod requests;
 mod route;
 mod secret;
 mod tls;
 
 use concord_proxycfg::{Feature, InboundListener, ProxySnapshot};
 
+use self::inbound::{Incoming, Timeouts};
 pub use self::outcome::{Configuration, Unserved, Unsupported};
+use self::requests::Judge;
 use crate::resource::ResourceType;
 
 /// What the resources of a sidecar are made of. A snapshot that needs more is refused by name.
@@ -48,9 +54,24 @@ fn add_inbound(
     inbound: &InboundListener,
     built: &mut Configuration,
 ) -> Result<(), Unsupported> {
-    let rules = intentions::rules(&snapshot.intentions, &snapshot.roots.trust_domain);
     snapshot.policy()?;
-    built.resources.insert(ResourceType::Cluster, cluster::local_app(inbound));
-    built.resources.insert(ResourceType::Listener, listener::public(snapshot, inbound, rules));
+    let incoming = Incoming::new(snapshot);
+    let protocol = inbound::http_protocol(snapshot);
+    built.resources.insert(ResourceType::Cluster, cluster::local_app(inbound, protocol));
+    let mut issuers = Vec::new();
+    if protocol.is_some() {
+        issuers = jwt::issuers(&incoming.providers(&snapshot.intentions), &mut built.unserved);
+        let timeouts = Timeouts::read(snapshot)?;
+        let judge = Judge {
+            section: &snapshot.intentions,
+            trust_domain: &snapshot.roots.trust_domain,
+            settings: incoming.normalization(),
+        };
+        built.resources.insert(ResourceType::Route, requests::routes(&judge, &timeouts));
+        for server in issuers.iter().filter_map(|own| own.server.clone()) {
+            built.resources.insert(ResourceType::Cluster, server);
+        }
+    }
+    built.resources.insert(ResourceType::Listener, listener::public(snapshot, inbound, &incoming, &issuers));
     Ok(())
 }

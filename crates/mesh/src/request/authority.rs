@@ -32,7 +32,7 @@ impl<'a> Authority<'a> {
     }
 
     /// The authority without its port.
-    fn host(&self) -> &str {
+    pub(super) fn host(&self) -> &str {
         &self.text[..self.host]
     }
 

@@ -271,23 +271,29 @@ fn without_parameters(path: &str) -> String {
 }
 
 /// A way in which a backend might read a path beyond what RFC 3986 says.
-struct Leniency {
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Leniency {
     /// When it removes parameters of segments.
-    parameters: Parameters,
+    pub parameters: Parameters,
     /// Whether it decodes all escapes.
-    decode: bool,
+    pub decode: bool,
     /// Whether several slashes are one.
-    merge: bool,
+    pub merge: bool,
 }
 
-#[derive(Clone, Copy, Eq, PartialEq)]
-enum Parameters {
+/// When parameters of segments are removed: `;` and what follows, up to the next slash.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Parameters {
+    /// Never.
     Keep,
+    /// Before escapes are decoded.
     BeforeDecoding,
+    /// After escapes are decoded.
     AfterDecoding,
 }
 
-const LENIENCIES: [Leniency; 10] = {
+/// All ways in which a path is read.
+pub const LENIENCIES: [Leniency; 10] = {
     use Parameters::{AfterDecoding, BeforeDecoding, Keep};
     const fn of(parameters: Parameters, decode: bool, merge: bool) -> Leniency {
         Leniency { parameters, decode, merge }
@@ -377,6 +383,14 @@ impl Wanted {
         }
         let readings = if is_clear(&text) { Vec::new() } else { readings(&text, whole) };
         Self { text: text.into(), readings, respelled: Vec::new() }
+    }
+
+    /// The text while the mesh has these settings, and then in each of [`LENIENCIES`].
+    pub(super) fn of(text: &str, whole: bool, settings: &RequestNormalization) -> (String, Vec<String>) {
+        let Self { text, readings, .. } = Self::spelled(text, whole, Spelling::of(settings));
+        let same = || vec![text.to_string(); LENIENCIES.len()];
+        let readings = if readings.is_empty() { same() } else { readings };
+        (text.into(), readings)
     }
 
     /// Whether all backends read it as it is, whatever the mesh does to paths.

@@ -9,6 +9,7 @@ mod explain;
 mod explain_request;
 mod gateways;
 mod kinds;
+mod made_request;
 mod merge;
 mod oracle;
 mod plan;

@@ -20,7 +20,7 @@ use concord_envoy_proto::envoy::extensions::upstreams::http::v3::http_protocol_o
 };
 use concord_envoy_proto::envoy::r#type::v3::Percent;
 use concord_envoy_proto::{Any, any};
-use concord_model::entry::{BalancingPolicy, LoadBalancer, PassiveHealthCheck};
+use concord_model::entry::{BalancingPolicy, LoadBalancer, PassiveHealthCheck, Protocol};
 use concord_model::{Span, Timeout, TrustDomain};
 use concord_proxycfg::{
     InboundListener, LOCAL_CONNECT_TIMEOUT_ENVOY, LocalTarget, Target, TargetId, UpstreamLimits,
@@ -53,7 +53,7 @@ pub(super) struct Destination {
 }
 
 /// The cluster of the local service. Without an address it is empty, and connections end.
-pub(super) fn local_app(inbound: &InboundListener) -> Resource {
+pub(super) fn local_app(inbound: &InboundListener, protocol: Option<Protocol>) -> Resource {
     let (kind, place) = local(inbound.local.as_ref());
     let timeout = inbound.local_connect_timeout.unwrap_or(LOCAL_CONNECT_TIMEOUT_ENVOY);
     let cluster = Form {
@@ -64,6 +64,10 @@ pub(super) fn local_app(inbound: &InboundListener) -> Resource {
         circuit_breakers: inbound
             .max_connections
             .map(|most| breakers(Thresholds { max_connections: Some(most), ..Thresholds::default() })),
+        typed_extension_protocol_options: match protocol {
+            Some(Protocol::Http2 | Protocol::Grpc) => http2(),
+            _ => BTreeMap::new(),
+        },
         ..Form::default()
     };
     Resource::new(cluster.name.clone(), &cluster)

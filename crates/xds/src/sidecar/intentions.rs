@@ -8,11 +8,13 @@
 //! An intention that decides by request, or whose entry demands a token, denies: a connection shows neither.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use concord_envoy_proto::envoy::config::rbac::v3::permission::Rule;
 use concord_envoy_proto::envoy::config::rbac::v3::principal::{Authenticated, Identifier, Set};
 use concord_envoy_proto::envoy::config::rbac::v3::rbac::Action as Listed;
 use concord_envoy_proto::envoy::config::rbac::v3::{Permission, Policy, Principal, Rbac};
+use concord_mesh::intention::Intention;
 use concord_model::intention::{Action, Destination, Source, precedence};
 use concord_model::{Namespace, Partition, Pattern, ServiceName, TrustDomain};
 use concord_proxycfg::IntentionSection;
@@ -45,17 +47,19 @@ pub(super) fn rules(section: &IntentionSection, trust_domain: &TrustDomain) -> R
 /// decides. Callers of peered clusters have certificates of another trust domain, and do not get this far.
 fn decided(section: &IntentionSection) -> Vec<(Source, Action)> {
     let demanded = demanded(section);
-    let mut seen = BTreeSet::new();
-    let mut decided = Vec::new();
-    for rule in section.policy().rules() {
-        if rule.source.peer.is_some() || !seen.insert(key(&rule.source)) {
-            continue;
-        }
+    let decide = |rule: Arc<Intention>| {
         let demands = demanded.is_some_and(|least| least >= exactness(&rule.destination));
         let allows = rule.connection() == Some(Action::Allow) && !demands;
-        decided.push((rule.source.clone(), if allows { Action::Allow } else { Action::Deny }));
-    }
-    decided
+        (rule.source.clone(), if allows { Action::Allow } else { Action::Deny })
+    };
+    first_of_each(section).map(decide).collect()
+}
+
+/// The intentions by precedence, the first of each source.
+pub(super) fn first_of_each(section: &IntentionSection) -> impl Iterator<Item = Arc<Intention>> {
+    let mut seen = BTreeSet::new();
+    let rules = section.policy().rules().into_iter();
+    rules.filter(move |rule| rule.source.peer.is_none() && seen.insert(key(&rule.source)))
 }
 
 /// The exactness of the most exact entry that demands a token: it demands one of all callers about whom no more exact
@@ -69,7 +73,7 @@ fn demanded(section: &IntentionSection) -> Option<u8> {
         .max()
 }
 
-fn exactness(destination: &Destination) -> u8 {
+pub(super) fn exactness(destination: &Destination) -> u8 {
     let exact = Source {
         partition: Partition::default(),
         namespace: Pattern::Exact(Namespace::default()),
@@ -90,9 +94,18 @@ fn principal(
     default: Action,
     trust_domain: &TrustDomain,
 ) -> Principal {
-    let (own, _) = &decided[at];
-    let before = decided[..at].iter().filter(|(source, action)| *action == default && overlap(source, own));
-    let excepted: Vec<_> = before.map(|(source, _)| callers(source, trust_domain)).collect();
+    let before = decided[..at].iter().filter(|(_, action)| *action == default);
+    callers_but(&decided[at].0, before.map(|(source, _)| source), trust_domain)
+}
+
+/// The callers of one intention, but for those of others.
+pub(super) fn callers_but<'a>(
+    own: &Source,
+    others: impl Iterator<Item = &'a Source>,
+    trust_domain: &TrustDomain,
+) -> Principal {
+    let others = others.filter(|other| overlap(other, own));
+    let excepted: Vec<_> = others.map(|other| callers(other, trust_domain)).collect();
     let own = callers(own, trust_domain);
     if excepted.is_empty() {
         return own;
@@ -100,6 +113,18 @@ fn principal(
     let excepted = of(Identifier::OrIds(Set { ids: excepted }));
     let others = of(Identifier::NotId(Box::new(excepted)));
     of(Identifier::AndIds(Set { ids: vec![own, others] }))
+}
+
+/// All callers but those of these intentions.
+pub(super) fn others<'a>(
+    excepted: impl Iterator<Item = &'a Source>,
+    trust_domain: &TrustDomain,
+) -> Principal {
+    let excepted: Vec<_> = excepted.map(|own| callers(own, trust_domain)).collect();
+    match excepted.len() {
+        0 => of(Identifier::Any(true)),
+        _ => of(Identifier::NotId(Box::new(of(Identifier::OrIds(Set { ids: excepted }))))),
+    }
 }
 
 /// Whether a caller can be both. They are of one cluster.

@@ -8,16 +8,18 @@ use concord_envoy_proto::envoy::config::listener::v3::listener::connection_balan
     BalanceType, ExactBalance,
 };
 use concord_envoy_proto::envoy::config::listener::v3::{Filter, FilterChain, Listener};
-use concord_envoy_proto::envoy::config::rbac::v3::Rbac as Rules;
 use concord_envoy_proto::envoy::extensions::filters::network::connection_limit::v3::ConnectionLimit;
 use concord_envoy_proto::envoy::extensions::filters::network::rbac::v3::Rbac;
 use concord_envoy_proto::envoy::extensions::filters::network::tcp_proxy::v3::TcpProxy;
 use concord_envoy_proto::envoy::extensions::filters::network::tcp_proxy::v3::tcp_proxy::ClusterSpecifier;
 use concord_model::chain::CompiledChain;
+use concord_model::proxy::Settings;
 use concord_proxycfg::{BindAddress, HANDSHAKE_TIMEOUT, InboundListener, OutboundListener, ProxySnapshot};
 use prost::{Message, Name};
 
-use super::{address, manager, tls};
+use super::inbound::{self, Incoming};
+use super::jwt::Issuer;
+use super::{address, http, intentions, manager, tls};
 use crate::names;
 use crate::resource::{Resource, ResourceType};
 
@@ -25,29 +27,58 @@ use crate::resource::{Resource, ResourceType};
 const EXACT_BALANCE: &str = "exact_balance";
 
 /// The listener for connections from the mesh: TLS, then the intentions, and only then the local service.
-pub(super) fn public(snapshot: &ProxySnapshot, inbound: &InboundListener, rules: Rules) -> Resource {
-    let limit = inbound.max_connections.map(|most| {
-        let limit = ConnectionLimit {
-            stat_prefix: names::INBOUND_LIMIT.to_owned(),
-            max_connections: Some(most.into()),
-            ..ConnectionLimit::default()
-        };
-        filter("envoy.filters.network.connection_limit", &limit)
-    });
-    let judge = Rbac { rules: Some(rules), stat_prefix: names::INTENTIONS.to_owned(), ..Rbac::default() };
-    let mut filters = Vec::from_iter(limit);
-    filters.push(filter("envoy.filters.network.rbac", &judge));
-    filters.push(carry(names::PUBLIC_LISTENER.to_owned(), names::LOCAL_APP.to_owned()));
+pub(super) fn public(
+    snapshot: &ProxySnapshot,
+    inbound: &InboundListener,
+    incoming: &Incoming<'_>,
+    issuers: &[Issuer],
+) -> Resource {
+    let protocol = inbound::http_protocol(snapshot);
+    let mut filters = Vec::from_iter(inbound.max_connections.map(limit));
+    match protocol {
+        Some(protocol) => {
+            let manager = http::inbound(snapshot, incoming, issuers, protocol);
+            filters.push(filter("envoy.filters.network.http_connection_manager", &manager));
+        }
+        None => {
+            filters.push(judge(snapshot));
+            filters.push(carry(names::PUBLIC_LISTENER.to_owned(), names::LOCAL_APP.to_owned()));
+        }
+    }
     let handshake = inbound.handshake_timeout.unwrap_or(HANDSHAKE_TIMEOUT);
     let chain = FilterChain {
         filters,
-        transport_socket: Some(tls::downstream(&snapshot.roots.trust_domain)),
+        transport_socket: Some(tls::downstream(&snapshot.roots.trust_domain, incoming.tls(), protocol)),
         transport_socket_connect_timeout: Some(address::duration(handshake)),
         ..FilterChain::default()
     };
     let name = names::public_listener(&inbound.bind);
-    let own = listener(name, &inbound.bind, TrafficDirection::Inbound, chain);
-    Resource::new(own.name.clone(), &own).naming([names::LOCAL_APP.to_owned()])
+    let mut own = listener(name, &inbound.bind, TrafficDirection::Inbound, chain);
+    own.connection_balance_config = balance(&snapshot.proxy.settings, "balance_inbound_connections");
+    let resource = Resource::new(own.name.clone(), &own);
+    match protocol {
+        Some(_) => {
+            let servers = issuers.iter().filter_map(|own| Some(own.server.as_ref()?.name.clone()));
+            resource.naming(servers).with_child(ResourceType::Route, names::PUBLIC_LISTENER.to_owned())
+        }
+        None => resource.naming([names::LOCAL_APP.to_owned()]),
+    }
+}
+
+fn limit(most: u32) -> Filter {
+    let limit = ConnectionLimit {
+        stat_prefix: names::INBOUND_LIMIT.to_owned(),
+        max_connections: Some(most.into()),
+        ..ConnectionLimit::default()
+    };
+    filter("envoy.filters.network.connection_limit", &limit)
+}
+
+/// The intentions for connections.
+fn judge(snapshot: &ProxySnapshot) -> Filter {
+    let rules = Some(intentions::rules(&snapshot.intentions, &snapshot.roots.trust_domain));
+    let rules = Rbac { rules, stat_prefix: names::INTENTIONS.to_owned(), ..Rbac::default() };
+    filter("envoy.filters.network.rbac", &rules)
 }
 
 /// The listener of an upstream whose connections are carried as they are.
@@ -71,12 +102,14 @@ fn upstream(own: &OutboundListener, filter: Filter) -> Listener {
     let chain = FilterChain { filters: vec![filter], ..FilterChain::default() };
     let name = names::upstream_listener(&own.upstream, bind);
     let mut listener = listener(name, bind, TrafficDirection::Outbound, chain);
-    let balance = own.settings.get("balance_outbound_connections").and_then(|value| value.as_str());
-    if balance == Some(EXACT_BALANCE) {
-        let exact = Some(BalanceType::ExactBalance(ExactBalance {}));
-        listener.connection_balance_config = Some(ConnectionBalanceConfig { balance_type: exact });
-    }
+    listener.connection_balance_config = balance(&own.settings, "balance_outbound_connections");
     listener
+}
+
+fn balance(settings: &Settings, key: &str) -> Option<ConnectionBalanceConfig> {
+    let is_exact = settings.get(key).and_then(|value| value.as_str()) == Some(EXACT_BALANCE);
+    let exact = Some(BalanceType::ExactBalance(ExactBalance {}));
+    is_exact.then_some(ConnectionBalanceConfig { balance_type: exact })
 }
 
 fn listener(name: String, bind: &BindAddress, direction: TrafficDirection, chain: FilterChain) -> Listener {

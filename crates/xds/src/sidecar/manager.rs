@@ -39,7 +39,7 @@ pub(super) fn outbound(stat_prefix: String, routes: String, protocol: Protocol) 
 }
 
 /// Counts the calls of gRPC, and carries it over HTTP/1.1.
-fn grpc() -> Vec<HttpFilter> {
+pub(super) fn grpc() -> Vec<HttpFilter> {
     let stats = GrpcStats {
         emit_filter_state: true,
         per_method_stat_specifier: Some(PerMethodStatSpecifier::StatsForAllMethods(true)),
@@ -49,7 +49,7 @@ fn grpc() -> Vec<HttpFilter> {
     vec![stats, filter("envoy.filters.http.grpc_http1_bridge", &GrpcBridge::default())]
 }
 
-fn filter<M: Message + Name>(name: &str, config: &M) -> HttpFilter {
+pub(super) fn filter<M: Message + Name>(name: &str, config: &M) -> HttpFilter {
     let config_type = Some(ConfigType::TypedConfig(any(config)));
     HttpFilter { name: name.to_owned(), config_type, ..HttpFilter::default() }
 }

@@ -55,6 +55,22 @@ pub enum Unserved {
         /// Why.
         error: SniError,
     },
+    /// The keys of an issuer of tokens cannot be found.
+    #[error(
+        "jwt-provider {provider:?}: JSONWebKeySet names no keys, server or authority that Envoy can be given"
+    )]
+    Keys {
+        /// The issuer's entry.
+        provider: String,
+    },
+    /// The server of an issuer's keys cannot be found in the way that the entry says.
+    #[error(
+        "not available yet: jwt-provider {provider:?} with DiscoveryType EDS or ORIGINAL_DST; use STRICT_DNS, LOGICAL_DNS or STATIC"
+    )]
+    KeyServer {
+        /// The issuer's entry.
+        provider: String,
+    },
     /// An instance is not at an IP address.
     #[error("{target}: instance {instance} is at {address:?}, which is no IP address")]
     Address {
@@ -79,6 +95,12 @@ pub enum Unsupported {
     /// The proxy's service can have no certificate.
     #[error("{0}")]
     Identity(String),
+    /// A setting is no time.
+    #[error("config key {key:?} must be a whole number of milliseconds, at most a day's")]
+    Milliseconds {
+        /// The key.
+        key: &'static str,
+    },
     /// A setting replaces what Envoy is given.
     #[error("not available yet: config key {0:?}")]
     Setting(&'static str),

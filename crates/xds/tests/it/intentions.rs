@@ -39,7 +39,7 @@ fn envoy_allows(rules: &Rbac, identity: &str) -> bool {
     }
 }
 
-fn is(principal: &Principal, identity: &str) -> bool {
+pub(crate) fn is(principal: &Principal, identity: &str) -> bool {
     match principal.identifier.as_ref().unwrap() {
         Identifier::AndIds(set) => set.ids.iter().all(|one| is(one, identity)),
         Identifier::OrIds(set) => set.ids.iter().any(|one| is(one, identity)),
@@ -52,6 +52,7 @@ fn is(principal: &Principal, identity: &str) -> bool {
                 other => panic!("{other:?}"),
             }
         }
+        Identifier::Any(any) => *any,
         other => panic!("{other:?}"),
     }
 }

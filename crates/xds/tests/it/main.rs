@@ -3,7 +3,14 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot set itself up has failed")]
 
 mod delta;
+mod envoy;
 mod intentions;
+// Those by which the decision function is tested.
+#[path = "../../../mesh/tests/it/made_request.rs"]
+mod made_request;
+#[allow(dead_code, reason = "the tests of `mesh` use more of it")]
+#[path = "../../../mesh/tests/it/random.rs"]
+mod random;
 mod routes;
 mod sidecar;
 mod world;

@@ -128,6 +128,7 @@ fn build(snapshot: &ProxySnapshot) -> Result<Option<(ResourceSet, Vec<Unserved>)
         Ok(built) => Ok(Some((built.resources, built.unserved))),
         Err(Unsupported::Mixed(_)) => Ok(None),
         Err(error @ Unsupported::Setting(_)) => Err(Status::unimplemented(error.to_string())),
+        Err(error @ Unsupported::Milliseconds { .. }) => Err(Status::failed_precondition(error.to_string())),
         Err(error @ (Unsupported::NoLeaf | Unsupported::Identity(_))) => {
             Err(Status::internal(error.to_string()))
         }

@@ -1,0 +1,317 @@
+//! A real Envoy judges random requests by our rules as the decision function does.
+//!
+//! One Envoy has a listener for each random mesh: the manager of requests and the routes that `sidecar` makes, without
+//! TLS. Which callers a rule is for is decided here, for one caller in each mesh; the rest Envoy decides.
+
+mod client;
+mod process;
+mod tokens;
+
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::sync::Arc;
+
+use concord_envoy_proto::any;
+use concord_envoy_proto::envoy::config::core::v3::{
+    Address, HeaderValue, HeaderValueOption, Pipe, address,
+};
+use concord_envoy_proto::envoy::config::listener::v3::filter::ConfigType;
+use concord_envoy_proto::envoy::config::listener::v3::{Filter, FilterChain, Listener};
+use concord_envoy_proto::envoy::config::rbac::v3::principal::Identifier;
+use concord_envoy_proto::envoy::config::rbac::v3::{Principal, Rbac};
+use concord_envoy_proto::envoy::config::route::v3::route::Action as RouteTo;
+use concord_envoy_proto::envoy::config::route::v3::{DirectResponseAction, RouteConfiguration};
+use concord_envoy_proto::envoy::extensions::filters::http::rbac::v3::RbacPerRoute;
+use concord_envoy_proto::envoy::extensions::filters::network::http_connection_manager::v3::HttpConnectionManager;
+use concord_envoy_proto::envoy::extensions::filters::network::http_connection_manager::v3::http_connection_manager::RouteSpecifier;
+use concord_mesh::intention::Policy;
+use concord_mesh::request::{Header, Received, Request};
+use concord_model::entry::{
+    Entry, EntryKind, EntryName, Mesh, MeshHttp, MeshHttpIncoming, Record, RequestNormalization,
+};
+use concord_model::intention::{
+    Action, Decision, HeaderValueMatch, HttpPermission, PathMatch, ServiceIntentions,
+};
+use concord_model::{ServiceRef, Stamp};
+use concord_proxycfg::{ProxySnapshot, Versioned};
+use concord_xds::{ResourceType, sidecar};
+
+use self::client::Client;
+use self::process::Envoy;
+use crate::intentions::is;
+use crate::made_request::{Sent, entries, names, settings};
+use crate::random::{Random, action};
+use crate::world::{self, default, domain, message, service, snapshot, unpacked};
+
+/// How many meshes one Envoy judges for.
+const MESHES: usize = 40;
+
+/// A random mesh and a caller in it.
+struct Case {
+    entries: Vec<ServiceIntentions>,
+    default: Action,
+    settings: RequestNormalization,
+    caller: ServiceRef,
+}
+
+impl Case {
+    fn random(random: &mut Random) -> Self {
+        let names = names();
+        let entries = entries(&names, random);
+        let caller = names.service(random);
+        Self { entries, default: action(random), settings: settings(random), caller }
+    }
+
+    fn snapshot(&self) -> ProxySnapshot {
+        let mut instance = world::sidecar(vec![]);
+        instance.proxy.as_mut().unwrap().config = world::settings(r#"{"protocol": "http"}"#);
+        let made = snapshot(instance, self.entries.clone(), self.default, vec![]);
+        let mut made = ProxySnapshot::clone(&made);
+        for entry in tokens::providers().into_iter().chain([mesh(self.settings)]) {
+            made.entries.insert(entry.name(), Versioned { version: 1, value: Arc::new(entry) });
+        }
+        made
+    }
+
+    /// The listener at a socket, with the routes within.
+    fn listener(&self, socket: &Path) -> Listener {
+        let built = sidecar(&self.snapshot()).unwrap().resources;
+        let public: Listener = message(&built, ResourceType::Listener, "public_listener:0.0.0.0:21000");
+        let mut routes: RouteConfiguration = message(&built, ResourceType::Route, "public_listener");
+        for route in routes.virtual_hosts.iter_mut().flat_map(|host| &mut host.routes) {
+            let answer = DirectResponseAction { status: 200, ..DirectResponseAction::default() };
+            route.action = Some(RouteTo::DirectResponse(answer));
+            // What the service would be sent.
+            route.response_headers_to_add.push(told("path", "%REQ(:PATH)%"));
+            for config in route.typed_per_filter_config.values_mut() {
+                let mut own: RbacPerRoute = unpacked(config);
+                self.settle(own.rbac.as_mut().unwrap().rules.as_mut().unwrap());
+                *config = any(&own);
+            }
+        }
+        let Some(ConfigType::TypedConfig(config)) = &public.filter_chains[0].filters[0].config_type else {
+            panic!("no manager")
+        };
+        let mut manager: HttpConnectionManager = unpacked(config);
+        manager.route_specifier = Some(RouteSpecifier::RouteConfig(routes));
+        manager.forward_client_cert_details = 0;
+        manager.set_current_client_cert_details = None;
+        let config_type = Some(ConfigType::TypedConfig(any(&manager)));
+        let chain =
+            FilterChain { filters: vec![Filter { name: "http".to_owned(), config_type }], ..<_>::default() };
+        let path = socket.display().to_string();
+        let address = Some(Address { address: Some(address::Address::Pipe(Pipe { path, mode: 0 })) });
+        Listener {
+            name: socket.display().to_string(),
+            address,
+            filter_chains: vec![chain],
+            ..Listener::default()
+        }
+    }
+
+    /// Answers which rules are for the caller.
+    fn settle(&self, rules: &mut Rbac) {
+        let identity = format!("spiffe://{}/ns/default/dc/dc2/svc/{}", domain(), self.caller.name);
+        for policy in rules.policies.values_mut() {
+            let covers = policy.principals.iter().any(|own| is(own, &identity));
+            let any = || Principal { identifier: Some(Identifier::Any(true)) };
+            let none = || Principal { identifier: Some(Identifier::NotId(Box::new(any()))) };
+            policy.principals = vec![if covers { any() } else { none() }];
+        }
+    }
+
+    fn allows(&self, received: Received<'_>) -> bool {
+        let policy = Policy::compile(&service("web"), &self.entries);
+        let Ok(request) = Request::read(received, &self.settings) else { return false };
+        policy.decide_request(&self.caller, &request, default(self.default)).allowed
+    }
+
+    fn conditions(&self) -> impl Iterator<Item = &HttpPermission> {
+        let sources = self.entries.iter().flat_map(|entry| &entry.sources);
+        let lists = sources.filter_map(|source| match &source.decision {
+            Decision::Requests(list) => Some(list),
+            Decision::Connection(_) => None,
+        });
+        lists.flatten().filter_map(|own| own.http.as_ref())
+    }
+
+    /// Whether a rule asks about a part of the authority, which Envoy compares only in its canonical form.
+    fn asks_about_hosts(&self) -> bool {
+        let exact = |value: &HeaderValueMatch| {
+            matches!(value, HeaderValueMatch::Exact(_) | HeaderValueMatch::Present)
+        };
+        self.conditions()
+            .flat_map(|own| &own.headers)
+            .any(|header| header.name.eq_ignore_ascii_case("host") && !exact(&header.value))
+    }
+
+    fn has_expressions(&self) -> bool {
+        self.conditions().any(|own| matches!(own.path, Some(PathMatch::Regex(_))))
+    }
+}
+
+fn told(name: &str, value: &str) -> HeaderValueOption {
+    let header = HeaderValue { key: name.to_owned(), value: value.to_owned(), ..HeaderValue::default() };
+    HeaderValueOption { header: Some(header), ..HeaderValueOption::default() }
+}
+
+fn mesh(settings: RequestNormalization) -> Entry {
+    let incoming = Some(MeshHttpIncoming { request_normalization: Some(settings) });
+    let http = Some(MeshHttp { incoming, ..MeshHttp::default() });
+    record(EntryName::only(EntryKind::Mesh), Mesh { http, ..Mesh::default() }, Entry::Mesh)
+}
+
+fn record<T>(name: EntryName, said: T, make: fn(Record<T>) -> Entry) -> Entry {
+    make(Record { scope: name.scope, said, meta: [].into(), stamp: Stamp::default() })
+}
+
+/// A request as it goes to Envoy over HTTP/1.1.
+struct Wire {
+    sent: Sent,
+    /// With the host, which the decision function is told as Envoy takes it.
+    headers: Vec<Header<'static>>,
+}
+
+impl Wire {
+    fn random(random: &mut Random) -> Self {
+        let mut sent = Sent::random(random);
+        sent.tokens.dedup_by_key(|(provider, _)| *provider);
+        let host = |value: &'static str| Header { name: "host", value: value.as_bytes() };
+        let mut headers: Vec<_> = sent.authority.take().map(host).into_iter().collect();
+        headers.append(&mut sent.headers);
+        if !headers.iter().any(|header| header.name == "host") {
+            headers.push(host("a.com"));
+        }
+        let mut own = Self { sent, headers };
+        if random.one_in(2) {
+            own.tame(random);
+        }
+        own
+    }
+
+    /// Leaves out what Envoy refuses or joins.
+    fn tame(&mut self, random: &mut Random) {
+        self.sent.method = random.pick(&["GET", "POST", "OPTIONS"]);
+        self.headers.retain(|own| own.name == "host" || own.value.is_ascii() && !own.value.contains(&b','));
+        let mut seen = BTreeSet::new();
+        self.headers.retain(|own| seen.insert(folded(own.name)));
+        self.sent.target.retain(u8::is_ascii);
+    }
+
+    /// The authority of the absolute form takes the place of the header (RFC 9112 §3.2.2).
+    fn headers_as_taken(&self) -> Vec<Header<'static>> {
+        if !self.sent.target.starts_with(b"http://a.com") {
+            return self.headers.clone();
+        }
+        let others = self.headers.iter().filter(|header| header.name != "host").copied();
+        others.chain([Header { name: "host", value: b"a.com" }]).collect()
+    }
+
+    fn path(&self) -> String {
+        String::from_utf8_lossy(&self.sent.target).split('?').next().unwrap().to_owned()
+    }
+
+    fn climbs(&self, case: &Case) -> bool {
+        climbs(&self.path(), case.settings.insecure_disable_path_normalization)
+    }
+
+    fn has_dots(&self) -> bool {
+        climbs(&self.path(), true)
+    }
+
+    /// Whether the whole target can be made canonical. Envoy does not look at what dot segments leave out.
+    fn is_whole(&self, case: &Case, received: Received<'_>) -> bool {
+        !self.has_dots() || Request::read(received, &case.settings).is_ok()
+    }
+
+    /// Whether Envoy is told all that the decision function knows of it.
+    fn is_plain(&self, case: &Case) -> bool {
+        let Sent { method, target, .. } = &self.sent;
+        let mut names: Vec<_> = self.headers.iter().map(|header| folded(header.name)).collect();
+        names.sort();
+        let once = names.windows(2).all(|pair| pair[0] != pair[1]);
+        let single = self.headers.iter().all(|own| own.value.is_ascii() && !own.value.contains(&b','));
+        let hosts = self.headers.iter().filter(|own| own.name == "host");
+        let canonical = hosts.clone().all(|own| matches!(own.value, b"a.com" | b"b.com"));
+        let path = String::from_utf8_lossy(target);
+        let path = path.split('?').next().unwrap();
+        ["GET", "POST", "OPTIONS"].contains(method)
+            && path.starts_with('/')
+            && target.is_ascii()
+            && once
+            && single
+            && (canonical || !case.asks_about_hosts())
+            && !self.climbs(case)
+            && (!case.has_expressions() || !path.contains(['%', ';', '\\', '.']) && !path.contains("//"))
+    }
+}
+
+fn folded(name: &str) -> String {
+    name.to_ascii_lowercase().replace('_', "-")
+}
+
+/// Whether some reader may find dot segments in it that Envoy does not resolve.
+fn climbs(path: &str, as_it_is: bool) -> bool {
+    let lower = path.to_ascii_lowercase().replace("%2e", ".");
+    let even = lower.replace("%2f", "/").replace("%5c", "/").replace('\\', "/").replace("%3b", ";");
+    let segment = |own: &str| matches!(own.split(';').next().unwrap(), "." | "..");
+    // Plain ones are resolved before any rule is asked.
+    even.split('/').any(segment) && (as_it_is || lower != even || even.contains(';'))
+}
+
+#[allow(clippy::disallowed_methods, reason = "the seed is said in the environment")]
+fn seed_and_cases() -> (u64, usize) {
+    let seed = std::env::var("PROPTEST_RNG_SEED").ok().and_then(|text| text.parse().ok());
+    let usual = 20_261_129;
+    let seed = seed.unwrap_or(usual);
+    (seed, if seed == usual { 8_000 } else { 100_000 })
+}
+
+#[test]
+#[allow(clippy::print_stdout, reason = "who runs many cases wants to know how many")]
+fn n_290_envoy_allows_what_the_decision_function_allows() {
+    let Some(program) = process::program("n_290_envoy_allows_what_the_decision_function_allows") else {
+        return;
+    };
+    let (seed, wanted) = seed_and_cases();
+    let mut random = Random::new(seed);
+    let (mut total, mut plain, mut allowed, mut stricter) = (0, 0, 0, 0);
+    while total < wanted {
+        let cases: Vec<_> = (0..MESHES).map(|_| Case::random(&mut random)).collect();
+        let envoy = Envoy::start(&program, |directory| {
+            let listener = |(at, case): (usize, &Case)| case.listener(&directory.join(format!("{at}.sock")));
+            cases.iter().enumerate().map(listener).collect()
+        });
+        for (at, case) in cases.iter().enumerate() {
+            let mut client = Client::new(envoy.socket(at));
+            for _ in 0..200 {
+                let wire = Wire::random(&mut random);
+                let (tokens, headers) = (wire.sent.tokens(), wire.headers_as_taken());
+                let received = Received { headers: &headers, ..wire.sent.received(&tokens) };
+                let expected = case.allows(received);
+                let (status, path) = client.ask(&wire.sent, &wire.headers);
+                let context = || {
+                    format!(
+                        "seed {seed}: Envoy {status}, expected {expected}: {:?} {:?} {:?} {:?} {:#?}",
+                        wire.sent, wire.headers, case.settings, case.default, case.entries
+                    )
+                };
+                total += 1;
+                allowed += usize::from(status == 200);
+                if status == 200 {
+                    let sent_on = Received { target: path.as_bytes(), ..received };
+                    assert!(case.allows(sent_on), "Envoy sends on {path:?}: {}", context());
+                    // Envoy resolves dot segments first: the service never sees what they leave out.
+                    assert!(expected || wire.has_dots(), "Envoy allows more: {}", context());
+                }
+                if wire.is_plain(case) && wire.is_whole(case, received) {
+                    plain += 1;
+                    assert_eq!(status == 200, expected, "{}", context());
+                }
+                stricter += usize::from(expected && status != 200);
+            }
+        }
+    }
+    println!("{total} requests, {plain} plain, {allowed} allowed, {stricter} denied by Envoy alone");
+    assert!(plain > total / 5 && allowed > total / 10, "{total} {plain} {allowed}");
+}

@@ -1,0 +1,97 @@
+//! Runs an Envoy with listeners of a file.
+
+#![allow(clippy::disallowed_methods, clippy::print_stdout, reason = "a real program takes real time")]
+
+use std::ffi::OsString;
+use std::fs;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use concord_envoy_proto::any;
+use concord_envoy_proto::envoy::config::listener::v3::Listener;
+use prost::{Message, Name};
+
+/// How much of Envoy's log a failed test shows.
+const TOLD_BYTES: usize = 3000;
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// The Envoy that the environment names. Without one the test is skipped, and counted as skipped.
+pub(crate) fn program(test: &str) -> Option<OsString> {
+    let program = std::env::var_os("CONCORD_TEST_ENVOY").filter(|program| Path::new(program).is_file());
+    if program.is_none() {
+        println!("SKIPPED: {test}: CONCORD_TEST_ENVOY names no program");
+        if let Some(path) = std::env::var_os("CONCORD_TEST_SKIPS") {
+            let file = fs::OpenOptions::new().create(true).append(true).open(path);
+            let _ = file.and_then(|mut file| writeln!(file, "{test}: CONCORD_TEST_ENVOY names no program"));
+        }
+    }
+    program
+}
+
+pub(crate) struct Envoy {
+    child: Child,
+    directory: tempfile::TempDir,
+}
+
+impl Envoy {
+    /// Starts it, and waits until all listeners are open.
+    pub(crate) fn start(program: &OsString, listeners: impl FnOnce(&Path) -> Vec<Listener>) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let listeners = listeners(directory.path());
+        let (path, log) = (directory.path().join("lds.pb"), directory.path().join("log"));
+        fs::write(&path, response(&listeners)).unwrap();
+        let bootstrap = directory.path().join("bootstrap.json");
+        let source = serde_json::json!({
+            // As in the bootstrap that `connect envoy` makes.
+            "layered_runtime": { "layers": [
+                { "name": "base", "static_layer": { "re2.max_program_size.error_level": 1_048_576 } },
+            ] },
+            "node": { "id": "n", "cluster": "c" },
+            "dynamic_resources": { "lds_config": { "path_config_source": { "path": path } } },
+        });
+        fs::write(&bootstrap, source.to_string()).unwrap();
+        let mut command = Command::new(program);
+        command.arg("-c").arg(&bootstrap).args(["--concurrency", "1", "-l", "warn", "--use-dynamic-base-id"]);
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(fs::File::create(&log).unwrap());
+        let mut envoy = Self { child: command.spawn().unwrap(), directory };
+        let end = Instant::now() + PATIENCE;
+        while !(0..listeners.len()).all(|at| envoy.socket(at).exists()) {
+            let log = fs::read_to_string(&log).unwrap_or_default();
+            assert!(envoy.child.try_wait().unwrap().is_none(), "Envoy ended: {log}");
+            // The reason stands at the end of what Envoy refuses.
+            let told = &log[log.len().saturating_sub(TOLD_BYTES)..];
+            assert!(!log.contains("rejected") && Instant::now() < end, "Envoy does not listen: {told}");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        envoy
+    }
+
+    pub(crate) fn socket(&self, at: usize) -> PathBuf {
+        self.directory.path().join(format!("{at}.sock"))
+    }
+}
+
+impl Drop for Envoy {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// A `DiscoveryResponse` with these listeners.
+fn response(listeners: &[Listener]) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    let mut field = |tag: u8, content: &[u8]| {
+        bytes.push(tag << 3 | 2);
+        prost::encode_length_delimiter(content.len(), &mut bytes).unwrap();
+        bytes.extend_from_slice(content);
+    };
+    field(1, b"1");
+    for listener in listeners {
+        field(2, &any(listener).encode_to_vec());
+    }
+    field(4, Listener::type_url().as_bytes());
+    bytes
+}
