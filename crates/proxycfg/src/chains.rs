@@ -107,6 +107,11 @@ impl Chains {
         any
     }
 
+    /// Whether each chain is in use, or cannot be read.
+    pub(crate) fn are_settled(&self) -> bool {
+        self.known.values().all(|known| known.in_use.is_some() || known.failed.is_some())
+    }
+
     /// The chains in use.
     pub(crate) fn in_use(&self) -> BTreeMap<ChainId, Arc<Chain>> {
         let all = self.known.iter();

@@ -374,6 +374,10 @@ impl Proxy {
         if self.awaits_entries() {
             return;
         }
+        // A proxy that comes back has listeners: the first snapshot must not lack one only because its chain is late.
+        if self.published.is_none() && !self.chains.are_settled() {
+            return;
+        }
         let chains = if self.acts_by_entries { self.chains.in_use() } else { own.chains.clone() };
         let (listeners, targets) = (self.listeners(own), self.chains.targets_of(&chains));
         let entries = self.entries.iter();

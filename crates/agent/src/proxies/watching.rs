@@ -64,7 +64,11 @@ impl Watching {
                     target: target.clone(),
                     endpoints: selected.endpoints(&instances, here),
                 };
-                let failed = |_: &RpcError| Some(Event::EndpointsFailed(target.clone()));
+                // What is only out of reach for a moment is waited for; another datacenter may be away for long.
+                let is_far = target.datacenter != *here;
+                let failed = |error: &RpcError| {
+                    (is_far || !error.is_retryable()).then(|| Event::EndpointsFailed(target.clone()))
+                };
                 let question = Question::at(target.datacenter.clone(), ServiceHealth { select, worst: None });
                 self.follow(question, event, failed).await
             }
@@ -74,7 +78,8 @@ impl Watching {
                     chain: Arc::clone(&chain),
                 };
                 let failed = |error: &RpcError| {
-                    Some(Event::ChainFailed { question: question.clone(), reason: error.to_string() })
+                    let (question, reason) = (question.clone(), error.to_string());
+                    (!error.is_retryable()).then_some(Event::ChainFailed { question, reason })
                 };
                 let ChainQuestion { chain: _, service, datacenter, overrides } = question.clone();
                 let read = ReadChain { service, datacenter: Some(datacenter.clone()), overrides };

@@ -60,18 +60,28 @@ fn n_283_nothing_is_published_before_the_entries_are_known() {
 }
 
 #[test]
-fn a_listener_waits_for_its_chain_and_the_chain_for_its_targets() {
+fn n_284_the_first_snapshot_waits_for_every_chain_and_a_chain_for_its_targets() {
     let mut world = waiting();
-    assert_eq!((outbound(&world), watched(&world)), (None, [].into()));
+    assert!(world.proxy.snapshot().is_none() && watched(&world).is_empty());
     world.chain("api", &["api", "db"]);
     assert_eq!(watched(&world), ["api".to_owned(), "db".to_owned()].into());
-    assert_eq!(outbound(&world), None);
     world.endpoints("api", vec![endpoint("api", "n2", 21000)]);
-    assert_eq!(outbound(&world), None, "of db nothing is known");
+    assert!(world.proxy.snapshot().is_none(), "of db nothing is known");
     world.endpoints("db", vec![]);
     assert!(matches!(outbound(&world), Some(Leads::Chain(_))));
     assert_eq!(targets(&world), ["api", "db"]);
     assert!(world.snapshot().needs().contains(&Feature::DiscoveryChains));
+}
+
+#[test]
+fn a_listener_that_comes_later_waits_for_its_chain_alone() {
+    let mut world = told();
+    world.register(sidecar("web", vec![upstream("api", 9000), upstream("db", 9001)]));
+    world.intentions("web", vec![], DENY);
+    assert_eq!(world.publication().unwrap().outbound().count(), 1, "the others go on");
+    world.chain("db", &["db"]);
+    world.endpoints("db", vec![]);
+    assert_eq!(world.snapshot().outbound().count(), 2);
 }
 
 #[test]

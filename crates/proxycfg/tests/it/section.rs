@@ -89,7 +89,7 @@ fn assert_whole(snapshot: &ProxySnapshot) {
 #[test]
 fn sections_lead_to_the_snapshot() {
     let (mut compared, mut sections) = (0, 0);
-    for seed in 1..=300u64 {
+    for seed in 1..=450u64 {
         let mut random = Random(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15));
         let mut world = if seed % 2 == 0 { World::new() } else { World::by_entries() };
         // A follower of every publication, and one that skips most.

@@ -20,7 +20,7 @@ use concord_xds::{Configuration, ResourceType, Unserved, Unsupported, sidecar};
 use prost::{Message, Name};
 
 use crate::world;
-use crate::world::{DOMAIN, Told, endpoint, message, settings, snapshot, unpacked, upstream};
+use crate::world::{DOMAIN, endpoint, message, settings, snapshot, unpacked, upstream};
 
 fn db() -> String {
     format!("db.default.dc1.internal.{DOMAIN}")
@@ -143,16 +143,6 @@ fn instances_have_their_weight_and_health() {
     let unhealthy = (HealthStatus::Unhealthy, 1);
     assert_eq!(found, [(HealthStatus::Healthy, 128), unhealthy, unhealthy]);
     assert!(matches!(&built.unserved[..], [Unserved::Address { address, .. }] if address == "db.example"));
-}
-
-#[test]
-fn an_upstream_of_whose_instances_nothing_is_known_is_not_there_yet() {
-    let told = Told { unknown: vec!["db"], ..Told::default() };
-    let instance = world::sidecar(vec![upstream("db", 9191)]);
-    let built = sidecar(&told.snapshot(instance, Action::Deny)).unwrap();
-    for kind in [ResourceType::Endpoint, ResourceType::Cluster, ResourceType::Listener] {
-        assert!(built.resources.of(kind).all(|one| !one.name.starts_with("db")), "{kind:?}");
-    }
 }
 
 #[test]

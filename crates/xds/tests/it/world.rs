@@ -161,8 +161,6 @@ pub(crate) struct Told {
     pub(crate) intentions: Vec<ServiceIntentions>,
     /// The instances of services. Others have none.
     pub(crate) endpoints: Vec<(&'static str, Vec<Endpoint>)>,
-    /// Services of whose instances nothing is known.
-    pub(crate) unknown: Vec<&'static str>,
 }
 
 impl Told {
@@ -218,8 +216,6 @@ impl Told {
         proxy.on(Event::ProxyChanged(Arc::new(instance)), &mut effects);
         while let Some(effect) = effects.pop() {
             match effect {
-                Effect::StartWatch(WatchKey::Endpoints(target))
-                    if self.unknown.contains(&target.service.name.as_str()) => {}
                 Effect::StartWatch(key) => proxy.on(self.answer(&key, action), &mut effects),
                 Effect::Refuse(faults) => panic!("{faults:?}"),
                 Effect::StopWatch(_) | Effect::Publish(_) | Effect::Withdraw => {}
