@@ -238,6 +238,7 @@ impl Wire {
         ["GET", "POST", "OPTIONS"].contains(method)
             && path.starts_with('/')
             && target.is_ascii()
+            && !target.ends_with(b" ")
             && once
             && single
             && (canonical || !case.asks_about_hosts())
@@ -301,8 +302,10 @@ fn n_290_envoy_allows_what_the_decision_function_allows() {
                 if status == 200 {
                     let sent_on = Received { target: path.as_bytes(), ..received };
                     assert!(case.allows(sent_on), "Envoy sends on {path:?}: {}", context());
-                    // Envoy resolves dot segments first: the service never sees what they leave out.
-                    assert!(expected || wire.has_dots(), "Envoy allows more: {}", context());
+                    // Envoy resolves dot segments first: the service never sees what they leave out. A space at the
+                    // end is no part of the target to it.
+                    let as_sent = !wire.has_dots() && !wire.sent.target.ends_with(b" ");
+                    assert!(expected || !as_sent, "Envoy allows more: {}", context());
                 }
                 if wire.is_plain(case) && wire.is_whole(case, received) {
                     plain += 1;

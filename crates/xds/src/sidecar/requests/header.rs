@@ -1,8 +1,7 @@
 //! Conditions on headers.
 //!
-//! Envoys differ in what they do with a header that is sent in several lines: older ones join them with commas, newer
-//! ones ask whether one of them matches. So no rule depends on it: where a header may have several values, a condition
-//! on values never holds for certain, and may hold if it does for one of them.
+//! Where a header has several values, a condition on values never holds for certain, and may hold if it does for one of
+//! them. The classes tell which headers have several, if the lines of a header are joined: so the bootstrap says.
 
 use concord_mesh::request::is_whole_pattern;
 use concord_model::intention::{HeaderMatch, HeaderValueMatch};

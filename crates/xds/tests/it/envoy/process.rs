@@ -46,7 +46,11 @@ impl Envoy {
         let source = serde_json::json!({
             // As in the bootstrap that `connect envoy` makes.
             "layered_runtime": { "layers": [
-                { "name": "base", "static_layer": { "re2.max_program_size.error_level": 1_048_576 } },
+                { "name": "base", "static_layer": {
+                    "envoy.reloadable_features.match_headers_individually": false,
+                    "envoy.reloadable_features.rbac_match_headers_individually": false,
+                    "re2.max_program_size.error_level": 1_048_576,
+                } },
             ] },
             "node": { "id": "n", "cluster": "c" },
             "dynamic_resources": { "lds_config": { "path_config_source": { "path": path } } },
