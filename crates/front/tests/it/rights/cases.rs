@@ -145,6 +145,12 @@ fn instances(fits: impl Fn(&Instance) -> bool, also: Option<Right>) -> Vec<Row> 
     INSTANCES.iter().filter(|one| fits(one)).map(|one| row(one.id, needs(one))).collect()
 }
 
+/// Whether an instance is that of the terminating gateway, whose entry names all services that do not speak the mesh's
+/// TLS themselves.
+fn stands_for(id: &str, service: &str) -> bool {
+    id == "admin" && ["web", "db"].contains(&service)
+}
+
 /// The same with the checks that speak for each.
 fn healths(fits: impl Fn(&Instance) -> bool, also: Option<Right>) -> Vec<Row> {
     let with_checks = |row: Row| {
@@ -222,7 +228,7 @@ fn catalog(cases: &mut Vec<Case>) {
         cases.push(case.with(&["filter=ServiceID+%21%3D+x", "near=n1", "cached"]));
     }
     for (name, id) in [("web", "web-2-proxy"), ("web-admin", "admin"), ("db", "")] {
-        let rows = instances(|one| one.id == id, Some(service(name)));
+        let rows = instances(|one| one.id == id || stands_for(one.id, name), Some(service(name)));
         let path = format!("/v1/catalog/connect/{name}");
         let case = Case::list("/v1/catalog/connect/:name", path, shapes::instances, rows);
         cases.push(case.with(&["filter=ServiceID+%21%3D+x", "cached"]));
@@ -252,7 +258,7 @@ fn health(cases: &mut Vec<Case>) {
         cases.push(Case::list("/v1/health/checks/:service", path, shapes::checks, rows).with(&[NO_NODE]));
     }
     for (name, id) in [("web", "web-2-proxy"), ("web-admin", "admin"), ("db", "")] {
-        let rows = healths(|one| one.id == id, Some(service(name)));
+        let rows = healths(|one| one.id == id || stands_for(one.id, name), Some(service(name)));
         let path = format!("/v1/health/connect/{name}");
         let case = Case::list("/v1/health/connect/:service", path, shapes::health, rows);
         cases.push(case.with(&["filter=Service.ID+%21%3D+x", "cached"]));
