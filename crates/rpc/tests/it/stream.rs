@@ -37,17 +37,28 @@ fn name(text: &str) -> ServiceName {
     ServiceName::parse(text).unwrap()
 }
 
+/// The features of the first version that had any.
+const FIRST: [Feature; 6] = [
+    Feature::Proxy,
+    Feature::Roots,
+    Feature::Intentions,
+    Feature::Targets,
+    Feature::Chains,
+    Feature::Listeners,
+];
+
 #[test]
 fn who_attaches_is_understood_as_it_was_meant() {
     let (node, proxy) = (NodeName::parse("n1").unwrap(), InstanceId::parse("web-sidecar-proxy").unwrap());
     let registered = ProxyTarget::Registered { node: Some(node), proxy };
-    check("attach-registered", &Attach::new(registered.clone(), Understood::of(Feature::ALL)));
+    check("attach-registered", &Attach::new(registered.clone(), Understood::of(FIRST)));
+    check("attach-by-entries", &Attach::new(registered.clone(), Understood::of(Feature::ALL)));
     let few = Understood::of([Feature::Proxy, Feature::Roots]);
     check("attach-keyless", &Attach { leaf: LeafFrom::Agent, ..Attach::new(registered, few) });
     let db = DescribedUpstream { service: name("db"), bind: ([127, 0, 0, 1], 9191).into() };
     let described = DescribedProxy::try_new(name("web"), None, vec![db]).unwrap();
     let described = ProxyTarget::Described(Arc::new(described));
-    check("attach-described", &Attach::new(described, Understood::of(Feature::ALL)));
+    check("attach-described", &Attach::new(described, Understood::of(FIRST)));
 }
 
 #[test]
