@@ -98,7 +98,14 @@ fn of_header(own: &HeaderMatch, class: HeaderClass) -> Judged {
         (HeaderClass::Single, false) => {
             let matches = |name: &String| value(name, own);
             let absent_or = |name: &String| Test::any([Test::present(name).not(), matches(name)]);
-            (Test::any(names.iter().map(matches)), Test::all(names.iter().map(absent_or)))
+            let (any, all) = (Test::any(names.iter().map(matches)), Test::all(names.iter().map(absent_or)));
+            if spans(&own.value) {
+                // A backend may join the values of two spellings.
+                let two = two_of(&names);
+                (Test::any([any, two.clone()]), Test::all([all, two.not()]))
+            } else {
+                (any, all)
+            }
         }
         (HeaderClass::Several, false) => (Test::any(names.iter().map(|name| one_of(name, own))), Test::Never),
     };
@@ -108,6 +115,28 @@ fn of_header(own: &HeaderMatch, class: HeaderClass) -> Judged {
     } else {
         Judged { sure: all, maybe: any }
     }
+}
+
+/// Whether a condition could hold for values that are joined by commas and for none of them.
+fn spans(own: &HeaderValueMatch) -> bool {
+    match own {
+        HeaderValueMatch::Present => false,
+        HeaderValueMatch::Exact(text)
+        | HeaderValueMatch::Prefix(text)
+        | HeaderValueMatch::Suffix(text)
+        | HeaderValueMatch::Contains(text) => text.contains(','),
+        HeaderValueMatch::Regex(pattern) => may_span(pattern),
+    }
+}
+
+/// Whether two of these headers are there.
+fn two_of(names: &[String]) -> Test {
+    let present = |name: &String| Test::present(name);
+    let pairs = names
+        .iter()
+        .enumerate()
+        .map(|(at, name)| Test::all([present(name), Test::any(names[at + 1..].iter().map(present))]));
+    Test::any(pairs)
 }
 
 fn is_broken(own: &HeaderValueMatch) -> bool {
