@@ -1,4 +1,5 @@
-//! Real Envoys send requests where configuration entries say: subsets, parts, routes, redirects and failover.
+//! Real Envoys send requests where configuration entries say: subsets, parts, routes, redirects and failover. And they
+//! judge requests by intentions.
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -140,6 +141,78 @@ fn requests_go_where_entries_say() {
             "Redirect": { "Service": "api", "ServiceSubset": "v1" } }),
         );
         three.all_go_to("a redirect", "/admin/x", "api-v1");
+        refused_nothing(&agent, &three.envoys);
+    }
+}
+
+/// An intention for `api` about requests of `web`.
+fn judge(agent: &Agent, permissions: Value) {
+    let source = json!({ "Name": "web", "Permissions": permissions });
+    write(agent, &json!({ "Kind": "service-intentions", "Name": "api", "Sources": [source] }));
+}
+
+/// The status that `explain` leads one to expect.
+fn explained(agent: &Agent, method: &str, path: &str) -> u16 {
+    let told = agent.cli_ok(&["explain", "-format=json", "-method", method, "-path", path, "web", "api"]);
+    let told: Value = serde_json::from_str(&told).unwrap_or_else(|error| panic!("{error}: {told}"));
+    let allowed = told["Allowed"].as_bool().unwrap_or_else(|| panic!("{told}"));
+    if allowed { 200 } else { 403 }
+}
+
+#[test]
+fn the_next_request_on_an_open_connection_is_judged_by_the_new_intentions() {
+    for envoy in envoys("the_next_request_on_an_open_connection_is_judged_by_the_new_intentions") {
+        let world = World::new();
+        let agent = world.dev_agent("n1");
+        let three = Three::start(&world, &agent, &envoy);
+        write(
+            &agent,
+            &json!({ "Kind": "service-resolver", "Name": "api", "DefaultSubset": "v1",
+            "Subsets": { "v1": { "Filter": "Service.Meta.v == 1" } } }),
+        );
+        three.all_go_to("a default subset", "/", "api-v1");
+        let inbound = || {
+            let now = three.envoys[0].metrics();
+            let opened = now.sum("envoy_http_downstream_cx_total", "public_listener");
+            (opened, now.sum("envoy_listener_manager_listener_modified", ""))
+        };
+        let before = inbound();
+        assert!(before.0 > 0.0, "the connection to the service is counted");
+
+        let path = |prefix: &str| json!({ "PathPrefix": prefix });
+        let read = json!({ "Action": "allow", "HTTP": { "PathPrefix": "/public", "Methods": ["GET"] } });
+        let deny = json!({ "Action": "deny", "HTTP": path("/") });
+        let began = Instant::now();
+        judge(&agent, json!([read, deny]));
+        eventually("what is not allowed is denied", || {
+            (three.ask("GET", "/x", &[])?.status == 403).then_some(())
+        });
+        figure(
+            "L7 deny to the refusal of the next request, Envoy",
+            began.elapsed().as_secs_f64() * 1e3,
+            "ms",
+        );
+        let asked = [
+            ("GET", "/public/a"),
+            ("POST", "/public/a"),
+            ("GET", "/PUBLIC/a"),
+            ("GET", "/public/../x"),
+            ("GET", "/public/%2e%2e/x"),
+            ("GET", "/public%2f..%2fx"),
+            ("GET", "/public/..;/x"),
+            ("GET", "//public/a"),
+        ];
+        let mut seen = std::collections::BTreeSet::new();
+        for (method, path) in asked {
+            let status = three.ask(method, path, &[]).expect("an answer").status;
+            assert_eq!(status, explained(&agent, method, path), "{method} {path}");
+            seen.insert(status);
+        }
+        assert_eq!(seen, [200, 403].into(), "some pass and some do not");
+        let all = json!({ "Action": "allow", "HTTP": path("/") });
+        judge(&agent, json!([all]));
+        eventually("all is allowed again", || (three.ask("GET", "/x", &[])?.status == 200).then_some(()));
+        assert_eq!(inbound(), before, "on the connections that were open, and by the same listener");
         refused_nothing(&agent, &three.envoys);
     }
 }
