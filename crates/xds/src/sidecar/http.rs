@@ -4,20 +4,18 @@ use concord_envoy_proto::envoy::config::core::v3::HttpProtocolOptions;
 use concord_envoy_proto::envoy::config::core::v3::http_protocol_options::HeadersWithUnderscoresAction;
 use concord_envoy_proto::envoy::extensions::filters::http::router::v3::Router;
 use concord_envoy_proto::envoy::extensions::filters::network::http_connection_manager::v3::http_connection_manager::{
-    CodecType, ForwardClientCertDetails, InternalAddressConfig, PathWithEscapedSlashesAction, RouteSpecifier,
-    SetCurrentClientCertDetails, Tracing, UpgradeConfig,
+    ForwardClientCertDetails, InternalAddressConfig, PathWithEscapedSlashesAction, SetCurrentClientCertDetails,
 };
 use concord_envoy_proto::envoy::extensions::filters::network::http_connection_manager::v3::{
-    HttpConnectionManager, HttpFilter, Rds,
+    HttpConnectionManager, HttpFilter,
 };
-use concord_envoy_proto::envoy::r#type::v3::Percent;
 use concord_model::entry::{EscapedSlashes, Protocol, RequestNormalization, Underscores};
 use concord_proxycfg::ProxySnapshot;
 
 use super::inbound::Incoming;
 use super::jwt::Issuer;
 use super::manager::{self, filter};
-use super::{address, jwt, requests};
+use super::{jwt, requests};
 use crate::names;
 
 /// The manager of requests from the mesh.
@@ -28,17 +26,10 @@ pub(super) fn inbound(
     protocol: Protocol,
 ) -> HttpConnectionManager {
     let normalization = incoming.normalization();
+    let name = || names::PUBLIC_LISTENER.to_owned();
     let forwards = !incoming.removes_certificates() && protocol != Protocol::Grpc;
     HttpConnectionManager {
-        codec_type: CodecType::Auto.into(),
-        stat_prefix: names::PUBLIC_LISTENER.to_owned(),
-        http_filters: filters(issuers, protocol),
-        tracing: Some(Tracing { random_sampling: Some(Percent { value: 0.0 }), ..Tracing::default() }),
         common_http_protocol_options: Some(underscores(snapshot, normalization)),
-        upgrade_configs: vec![UpgradeConfig {
-            upgrade_type: "websocket".to_owned(),
-            ..UpgradeConfig::default()
-        }],
         normalize_path: Some(!normalization.insecure_disable_path_normalization),
         merge_slashes: normalization.merge_slashes,
         path_with_escaped_slashes_action: slashes(normalization).into(),
@@ -57,11 +48,7 @@ pub(super) fn inbound(
             uri: true,
             ..SetCurrentClientCertDetails::default()
         }),
-        route_specifier: Some(RouteSpecifier::Rds(Rds {
-            config_source: Some(address::by_this_stream()),
-            route_config_name: names::PUBLIC_LISTENER.to_owned(),
-        })),
-        ..HttpConnectionManager::default()
+        ..manager::by_routes(name(), name(), filters(issuers, protocol))
     }
 }
 

@@ -22,6 +22,15 @@ use super::address;
 pub(super) fn outbound(stat_prefix: String, routes: String, protocol: Protocol) -> HttpConnectionManager {
     let mut http_filters = if protocol == Protocol::Grpc { grpc() } else { Vec::new() };
     http_filters.push(filter("envoy.filters.http.router", &Router::default()));
+    by_routes(stat_prefix, routes, http_filters)
+}
+
+/// What all managers have in common. Requests go where the route configuration of this name says.
+pub(super) fn by_routes(
+    stat_prefix: String,
+    routes: String,
+    http_filters: Vec<HttpFilter>,
+) -> HttpConnectionManager {
     let rds = Rds { route_config_name: routes, config_source: Some(address::by_this_stream()) };
     HttpConnectionManager {
         codec_type: CodecType::Auto.into(),
