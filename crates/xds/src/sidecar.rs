@@ -24,17 +24,18 @@ use concord_proxycfg::{Feature, InboundListener, ProxySnapshot};
 
 use self::inbound::{Incoming, Timeouts};
 pub use self::outcome::{Configuration, Unserved, Unsupported};
-use self::requests::Judge;
+use self::requests::{Judge, Told};
+use crate::bootstrap::version::Version;
 use crate::resource::ResourceType;
 
 /// What the resources of a sidecar are made of. A snapshot that needs more is refused by name.
 pub const UNDERSTANDS: [Feature; 8] = Feature::ALL;
 
-/// The resources of a sidecar.
+/// The resources of a sidecar, for an Envoy of this version; `None`: it is not known.
 ///
 /// # Errors
 /// The snapshot cannot be carried out; nothing of it may be.
-pub fn sidecar(snapshot: &ProxySnapshot) -> Result<Configuration, Unsupported> {
+pub fn sidecar(snapshot: &ProxySnapshot, envoy: Option<Version>) -> Result<Configuration, Unsupported> {
     if let Some(key) = replacing::of_proxy(&snapshot.proxy.settings) {
         return Err(Unsupported::Setting(key));
     }
@@ -43,7 +44,7 @@ pub fn sidecar(snapshot: &ProxySnapshot) -> Result<Configuration, Unsupported> {
     built.resources.insert(ResourceType::Secret, secret::leaf(leaf));
     built.resources.insert(ResourceType::Secret, secret::roots(&snapshot.roots));
     if let Some(inbound) = snapshot.inbound() {
-        add_inbound(snapshot, inbound, &mut built)?;
+        add_inbound(snapshot, inbound, envoy, &mut built)?;
     }
     outbound::add(snapshot, &mut built);
     Ok(built)
@@ -52,6 +53,7 @@ pub fn sidecar(snapshot: &ProxySnapshot) -> Result<Configuration, Unsupported> {
 fn add_inbound(
     snapshot: &ProxySnapshot,
     inbound: &InboundListener,
+    envoy: Option<Version>,
     built: &mut Configuration,
 ) -> Result<(), Unsupported> {
     snapshot.policy()?;
@@ -66,12 +68,15 @@ fn add_inbound(
             section: &snapshot.intentions,
             trust_domain: &snapshot.roots.trust_domain,
             settings: incoming.normalization(),
+            told: Told::by(envoy),
         };
         built.resources.insert(ResourceType::Route, requests::routes(&judge, &timeouts));
         for server in issuers.iter().filter_map(|own| own.server.clone()) {
             built.resources.insert(ResourceType::Cluster, server);
         }
     }
-    built.resources.insert(ResourceType::Listener, listener::public(snapshot, inbound, &incoming, &issuers));
+    built
+        .resources
+        .insert(ResourceType::Listener, listener::public(snapshot, inbound, &incoming, &issuers));
     Ok(())
 }

@@ -67,6 +67,10 @@ pub struct Policy {
     pub permissions: ::prost::alloc::vec::Vec<Permission>,
     #[prost(message, repeated, tag = "2")]
     pub principals: ::prost::alloc::vec::Vec<Principal>,
+    #[prost(message, optional, tag = "3")]
+    pub condition: ::core::option::Option<
+        super::super::super::super::google::api::expr::v1alpha1::Expr,
+    >,
     #[prost(message, optional, tag = "5")]
     pub cel_config: ::core::option::Option<super::super::core::v3::CelExpressionConfig>,
 }
@@ -103,7 +107,7 @@ impl ::prost::Name for SourcedMetadata {
 pub struct Permission {
     #[prost(
         oneof = "permission::Rule",
-        tags = "1, 2, 3, 4, 10, 5, 6, 11, 8, 9, 12, 13, 14"
+        tags = "1, 2, 3, 4, 10, 5, 6, 11, 7, 8, 9, 12, 13, 14"
     )]
     pub rule: ::core::option::Option<permission::Rule>,
 }
@@ -142,6 +146,9 @@ pub mod permission {
         DestinationPort(u32),
         #[prost(message, tag = "11")]
         DestinationPortRange(super::super::super::super::r#type::v3::Int32Range),
+        #[deprecated]
+        #[prost(message, tag = "7")]
+        Metadata(super::super::super::super::r#type::matcher::v3::MetadataMatcher),
         #[prost(message, tag = "8")]
         NotRule(::prost::alloc::boxed::Box<super::Permission>),
         #[prost(message, tag = "9")]

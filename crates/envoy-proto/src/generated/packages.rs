@@ -213,6 +213,13 @@ pub mod envoy {
     }
 }
 pub mod google {
+    pub mod api {
+        pub mod expr {
+            pub mod v1alpha1 {
+                include!("google.api.expr.v1alpha1.rs");
+            }
+        }
+    }
     pub mod rpc {
         include!("google.rpc.rs");
     }

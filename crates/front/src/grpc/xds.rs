@@ -24,7 +24,7 @@ use concord_rpc::grpc::{TOKEN_METADATA, status_of};
 use concord_rpc::{Attach, ProxyTarget, SnapshotSource};
 use concord_runtime::{BoxFuture, Clock, Scope, timeout};
 use concord_xds::UNDERSTANDS;
-use concord_xds::bootstrap::version::Version;
+use concord_xds::bootstrap::version::{Support, Version};
 use http::{HeaderMap, Request, Response};
 use parking_lot::Mutex;
 use tokio::sync::mpsc;
@@ -107,18 +107,18 @@ impl Discovery {
         let first =
             first.ok_or_else(|| Status::invalid_argument("the stream ended before its first request"))?;
         let node = EnvoyNode::read(first.node.as_ref())?;
-        node.version.iter().for_each(|version| self.warn_of_untested(*version));
+        node.version.into_iter().for_each(|version| self.warn_of_untested(version));
         let proxy = ProxyTarget::Registered { node: node.node_name, proxy: node.proxy.clone() };
         let attach = Attach { proxy, understands: Understood::of(UNDERSTANDS), leaf: LeafFrom::Agent };
         let snapshots = self.source.attach(attach, token).await.map_err(|error| status_of(&error))?;
         let (responses, stream) = mpsc::channel(XDS_RESPONSES);
-        let follow = Follow::new(node.proxy, responses, self.scope.clone());
+        let follow = Follow::new(node.proxy, node.version, responses, self.scope.clone());
         self.scope.spawn("follow an Envoy", follow.run(first, requests, snapshots));
         Ok(ReceiverStream::new(stream))
     }
 
     fn warn_of_untested(&self, version: Version) {
-        if self.warned.lock().insert(version) {
+        if version.support() == Support::Untested && self.warned.lock().insert(version) {
             tracing::warn!(%version, "concord is not tested with this version of Envoy");
         }
     }

@@ -114,14 +114,8 @@ fn insert_some(all: &mut Map<String, Value>, key: &str, list: Vec<Value>) {
     }
 }
 
-/// The rules of intentions need the lines of a repeated header joined, as all Envoys do by default that have no such
-/// switch: where each line is asked alone, one that fits would hide the others.
 fn runtime() -> Value {
-    let layer = json!({
-        "envoy.reloadable_features.match_headers_individually": false,
-        "envoy.reloadable_features.rbac_match_headers_individually": false,
-        "re2.max_program_size.error_level": REGEX_PROGRAM_MAX,
-    });
+    let layer = json!({ "re2.max_program_size.error_level": REGEX_PROGRAM_MAX });
     json!({ "layers": [{ "name": "base", "static_layer": layer }] })
 }
 

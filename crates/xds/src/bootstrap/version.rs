@@ -7,6 +7,9 @@ pub const OLDEST: (u32, u32) = (1, 28);
 /// Those against which concord is tested, major and minor, the newest first.
 pub const TESTED: [(u32, u32); 2] = [(1, 40), (1, 36)];
 
+/// The first whose rules can name the source of metadata.
+const SOURCED_METADATA: (u32, u32) = (1, 33);
+
 /// A version of Envoy.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub struct Version {
@@ -40,6 +43,12 @@ impl Version {
         let mut parts = text.split('.');
         let mut next = || parts.next()?.parse().ok();
         Some(Self { major: next()?, minor: next()?, patch: next()? })
+    }
+
+    /// Whether its rules can name the source of metadata. Older ones would find no condition there, and refuse the rules.
+    #[must_use]
+    pub fn knows_sourced_metadata(self) -> bool {
+        (self.major, self.minor) >= SOURCED_METADATA
     }
 
     /// Whether it can be used.

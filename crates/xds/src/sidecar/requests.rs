@@ -1,11 +1,13 @@
 //! Intentions about requests, as routes to the local service with rules of their own (D57).
 //!
-//! The filter itself denies everything. Each route is for one class of requests and carries the rules for it. The routes
+//! The filter itself denies everything. Each route is for one class of paths and carries the rules for it; a rule about
+//! values of headers is there for each class of headers (D59). The routes
 //! are a resource of their own, so that a change of rights drains no listener, and the next request on an open
 //! connection is judged by it.
 
 mod authority;
 mod class;
+mod condition;
 mod header;
 mod path;
 mod test;
@@ -20,6 +22,7 @@ use concord_envoy_proto::envoy::config::route::v3::route::Action as RouteTo;
 use concord_envoy_proto::envoy::config::route::v3::route_action::ClusterSpecifier;
 use concord_envoy_proto::envoy::config::route::v3::{Route, RouteAction, RouteConfiguration, VirtualHost};
 use concord_envoy_proto::envoy::extensions::filters::http::rbac::v3::{Rbac, RbacPerRoute};
+use concord_envoy_proto::google::api::expr::v1alpha1::Expr;
 use concord_envoy_proto::{Any, any};
 use concord_mesh::intention::Intention;
 use concord_model::TrustDomain;
@@ -30,6 +33,7 @@ use concord_proxycfg::IntentionSection;
 use self::class::{HeaderClass, PathClass};
 use self::header::is_spelled_too_often;
 use self::test::{Judged, Test};
+pub(super) use self::token::Told;
 use super::inbound::Timeouts;
 use super::{address, intentions};
 use crate::names;
@@ -56,6 +60,8 @@ pub(super) struct Judge<'a> {
     pub(super) section: &'a IntentionSection,
     pub(super) trust_domain: &'a TrustDomain,
     pub(super) settings: RequestNormalization,
+    /// How what the filter of tokens tells is asked for.
+    pub(super) told: Told,
 }
 
 /// The routes of the public listener.
@@ -63,7 +69,7 @@ pub(super) fn routes(judge: &Judge<'_>, timeouts: &Timeouts) -> Resource {
     let host = VirtualHost {
         name: names::PUBLIC_LISTENER.to_owned(),
         domains: vec!["*".to_owned()],
-        routes: judge.classes().map(|class| judge.route(class, timeouts)).collect(),
+        routes: judge.classes().iter().map(|class| judge.route(*class, timeouts)).collect(),
         ..VirtualHost::default()
     };
     let routes = RouteConfiguration {
@@ -101,31 +107,51 @@ fn headers(section: &IntentionSection) -> impl Iterator<Item = &HeaderMatch> {
     conditions(section).flat_map(|own| &own.headers)
 }
 
-type Class = (PathClass, HeaderClass);
-
 /// The callers of an intention, and the requests that they may send.
 struct Allowed {
     callers: Source,
-    requests: Test,
+    requests: Requests,
+}
+
+#[derive(PartialEq)]
+enum Requests {
+    /// Whatever their headers have.
+    Any(Test),
+    /// By what these headers have, for each class.
+    ByHeaders(Vec<String>, [Test; 3]),
+}
+
+impl Requests {
+    /// The tests, each with the requests for which it is.
+    fn tests(&self) -> Vec<(Test, Option<Expr>)> {
+        match self {
+            Self::Any(test) => vec![(test.clone(), None)],
+            Self::ByHeaders(names, tests) => {
+                let classes = HeaderClass::ALL.iter().zip(tests);
+                classes.map(|(class, test)| (test.clone(), Some(class.condition(names)))).collect()
+            }
+        }
+    }
+
+    /// The requests that may not be sent, if headers do not matter.
+    fn denied(&self) -> Option<Test> {
+        match self {
+            Self::Any(test) => Some(test.clone().not()),
+            Self::ByHeaders(..) => None,
+        }
+    }
 }
 
 impl Judge<'_> {
-    /// The classes of requests that the rules distinguish.
-    fn classes(&self) -> impl Iterator<Item = Class> {
+    /// The classes of paths that the rules distinguish.
+    fn classes(&self) -> &'static [PathClass] {
         let is_path = |own: &HttpPermission| {
             own.path.is_some() || own.headers.iter().any(|header| header.name.eq_ignore_ascii_case(":path"))
         };
-        let paths = class::paths(conditions(self.section).any(is_path));
-        let headers = class::headers(!self.names().is_empty());
-        paths.iter().flat_map(|path| headers.iter().map(|header| (*path, *header)))
+        class::paths(conditions(self.section).any(is_path))
     }
 
-    /// The headers at whose values the rules look, in all spellings.
-    fn names(&self) -> Vec<String> {
-        headers(self.section).flat_map(header::spellings).collect::<BTreeSet<_>>().into_iter().collect()
-    }
-
-    fn route(&self, class: Class, timeouts: &Timeouts) -> Route {
+    fn route(&self, class: PathClass, timeouts: &Timeouts) -> Route {
         let action = RouteAction {
             cluster_specifier: Some(ClusterSpecifier::Cluster(names::LOCAL_APP.to_owned())),
             timeout: timeouts.request.map(address::duration),
@@ -133,49 +159,43 @@ impl Judge<'_> {
             ..RouteAction::default()
         };
         Route {
-            r#match: Some(class::matching(class.0, class.1, &self.names())),
+            r#match: Some(class::matching(class)),
             typed_per_filter_config: [(names::RBAC_FILTER.to_owned(), self.per_route(class))].into(),
             action: Some(RouteTo::Route(action)),
             ..Route::default()
         }
     }
 
-    fn per_route(&self, class: Class) -> Any {
+    fn per_route(&self, class: PathClass) -> Any {
         let rbac = Rbac { rules: Some(self.rules(class)), ..Rbac::default() };
         any(&RbacPerRoute { rbac: Some(rbac) })
     }
 
-    /// The rules for a class of requests. Where the default allows they list what is denied, else what is allowed.
-    fn rules(&self, class: Class) -> Rules {
+    /// The rules for a class of paths. Where the default allows they list what is denied, else what is allowed. What is
+    /// allowed is listed, too, if a condition decides: one that cannot be evaluated then allows nothing.
+    fn rules(&self, class: PathClass) -> Rules {
         let all = self.decided(class);
         let demanded = Test::all(self.demands(0));
         let default = match self.section.default.action {
             Action::Allow => demanded,
             Action::Deny => Test::Never,
         };
-        let listed = if default == Test::Always { Listed::Deny } else { Listed::Allow };
-        let mut policies = BTreeMap::new();
-        let mut whole = Vec::new();
+        let denied: Option<Vec<_>> = all.iter().map(|own| own.requests.denied()).collect();
+        let mut list = List::default();
+        if let Some(denied) = denied.filter(|_| default == Test::Always) {
+            for (at, requests) in denied.into_iter().enumerate() {
+                list.add(requests, self.principal(&all, at), None);
+            }
+            return list.finish(Listed::Deny);
+        }
         for (at, own) in all.iter().enumerate() {
-            let requests =
-                if listed == Listed::Deny { own.requests.clone().not() } else { own.requests.clone() };
             let callers = self.principal(&all, at);
-            match requests {
-                Test::Never => {}
-                Test::Always => whole.push(callers),
-                other => {
-                    policies.insert(names::layer_7(policies.len()), policy(other, vec![callers]));
-                }
+            for (requests, condition) in own.requests.tests() {
+                list.add(requests, callers.clone(), condition);
             }
         }
-        if listed == Listed::Allow && default != Test::Never {
-            let callers = intentions::others(all.iter().map(|own| &own.callers), self.trust_domain);
-            policies.insert(names::layer_7(policies.len()), policy(default, vec![callers]));
-        }
-        if !whole.is_empty() {
-            policies.insert(names::LAYER_4.to_owned(), policy(Test::Always, whole));
-        }
-        listing(listed, policies)
+        list.add(default, intentions::others(all.iter().map(|own| &own.callers), self.trust_domain), None);
+        list.finish(Listed::Allow)
     }
 
     /// The callers of an intention, but for those about whom an earlier one decides otherwise.
@@ -186,14 +206,27 @@ impl Judge<'_> {
     }
 
     /// The intentions by precedence, each with the requests that it allows.
-    fn decided(&self, class: Class) -> Vec<Allowed> {
+    fn decided(&self, class: PathClass) -> Vec<Allowed> {
         let rules = intentions::first_of_each(self.section);
         rules
-            .map(|rule| Allowed { requests: self.allowed(&rule, class), callers: rule.source.clone() })
+            .map(|rule| Allowed { requests: self.requests(&rule, class), callers: rule.source.clone() })
             .collect()
     }
 
-    fn allowed(&self, rule: &Intention, class: Class) -> Test {
+    fn requests(&self, rule: &Intention, path: PathClass) -> Requests {
+        let names = names(rule);
+        let single = self.allowed(rule, (path, HeaderClass::Single));
+        if names.is_empty() {
+            return Requests::Any(single);
+        }
+        let tests = HeaderClass::ALL.map(|class| self.allowed(rule, (path, class)));
+        if tests.iter().all(|own| *own == single) {
+            return Requests::Any(single);
+        }
+        Requests::ByHeaders(names, tests)
+    }
+
+    fn allowed(&self, rule: &Intention, class: (PathClass, HeaderClass)) -> Test {
         let own = match &rule.decision {
             Decision::Connection(Action::Deny) => return Test::Never,
             Decision::Connection(Action::Allow) => Test::Always,
@@ -211,19 +244,54 @@ impl Judge<'_> {
     fn demands(&self, least: u8) -> impl Iterator<Item = Test> {
         let exact = move |own: &&_| intentions::exactness(own) >= least;
         let entries = self.section.entries.iter().filter(move |entry| exact(&&entry.destination));
-        entries.filter_map(|entry| entry.jwt.as_ref()).map(|own| token::judged(own).sure)
+        entries.filter_map(|entry| entry.jwt.as_ref()).map(|own| self.told.judged(own).sure)
     }
 
-    fn judged(&self, own: &Permission, (path, class): Class) -> Judged {
+    fn judged(&self, own: &Permission, (path, class): (PathClass, HeaderClass)) -> Judged {
         let http = own.http.as_ref();
         let methods = http.filter(|own| !own.methods.is_empty()).map(|own| authority::methods(&own.methods));
         let paths = http.and_then(|own| own.path.as_ref());
         let paths = paths.map(|own| path::judged(own, path, &self.settings));
         let headers = http.into_iter().flat_map(|own| &own.headers);
         let headers = headers.map(|own| header::judged(own, path, class));
-        let token = own.jwt.as_ref().map(token::judged);
+        let token = own.jwt.as_ref().map(|own| self.told.judged(own));
         Judged::all(methods.into_iter().chain(paths).chain(headers).chain(token).collect())
     }
+}
+
+/// The policies of a listing.
+#[derive(Default)]
+struct List {
+    policies: BTreeMap<String, Policy>,
+    /// Callers all of whose requests are listed.
+    whole: Vec<Principal>,
+}
+
+impl List {
+    fn add(&mut self, requests: Test, callers: Principal, condition: Option<Expr>) {
+        match (requests, &condition) {
+            (Test::Never, _) => {}
+            (Test::Always, None) => self.whole.push(callers),
+            (requests, _) => {
+                let own = Policy { condition, ..policy(requests, vec![callers]) };
+                self.policies.insert(names::layer_7(self.policies.len()), own);
+            }
+        }
+    }
+
+    fn finish(mut self, action: Listed) -> Rules {
+        if !self.whole.is_empty() {
+            self.policies.insert(names::LAYER_4.to_owned(), policy(Test::Always, self.whole));
+        }
+        listing(action, self.policies)
+    }
+}
+
+/// The headers at whose values an intention looks, in all spellings.
+fn names(rule: &Intention) -> Vec<String> {
+    let Decision::Requests(list) = &rule.decision else { return Vec::new() };
+    let headers = list.iter().filter_map(|own| own.http.as_ref()).flat_map(|own| &own.headers);
+    headers.flat_map(header::spellings).collect::<BTreeSet<_>>().into_iter().collect()
 }
 
 fn listing(action: Listed, policies: BTreeMap<String, Policy>) -> Rules {

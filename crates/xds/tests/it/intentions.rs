@@ -15,12 +15,12 @@ use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 use regex::Regex;
 
 use crate::world;
-use crate::world::{dc, default, domain, entry, message, service, snapshot, source, unpacked};
+use crate::world::{NEWEST, dc, default, domain, entry, message, service, snapshot, source, unpacked};
 
 /// The rules of `web`'s public listener.
 fn rules(entries: &[ServiceIntentions], action: Action) -> Rbac {
     let snapshot = snapshot(world::sidecar(vec![]), entries.to_vec(), action, vec![]);
-    let built = sidecar(&snapshot).unwrap();
+    let built = sidecar(&snapshot, NEWEST).unwrap();
     let listener: Listener =
         message(&built.resources, ResourceType::Listener, "public_listener:0.0.0.0:21000");
     let first = &listener.filter_chains[0].filters[0];

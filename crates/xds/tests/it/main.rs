@@ -13,4 +13,5 @@ mod made_request;
 mod random;
 mod routes;
 mod sidecar;
+mod tokens;
 mod world;

@@ -19,7 +19,7 @@ use concord_model::intention::Action;
 use concord_model::proxy::Upstream;
 use concord_xds::{Configuration, ResourceType, Unserved, sidecar};
 
-use crate::world::{self, DOMAIN, Told, endpoint, message, settings, unpacked, upstream};
+use crate::world::{self, DOMAIN, NEWEST, Told, endpoint, message, settings, unpacked, upstream};
 
 fn name(of: &str) -> String {
     format!("{of}.default.dc1.internal.{DOMAIN}")
@@ -30,7 +30,7 @@ fn http() -> Told {
 }
 
 fn built_with(told: &Told, own: Upstream) -> Configuration {
-    let built = sidecar(&told.snapshot(world::sidecar(vec![own]), Action::Deny)).unwrap();
+    let built = sidecar(&told.snapshot(world::sidecar(vec![own]), Action::Deny), NEWEST).unwrap();
     assert_named(&built);
     built
 }
@@ -239,7 +239,8 @@ fn the_settings_of_an_upstream_are_those_of_its_cluster_and_listener() {
     assert!(listener.connection_balance_config.is_some());
     let mut own = upstream("db", 9191);
     own.config = settings(r#"{"passive_health_check": {"interval": "soon"}}"#);
-    let refused = sidecar(&Told::default().snapshot(world::sidecar(vec![own]), Action::Deny)).unwrap();
+    let refused =
+        sidecar(&Told::default().snapshot(world::sidecar(vec![own]), Action::Deny), NEWEST).unwrap();
     let [Unserved::Refused { refusal, .. }] = &refused.unserved[..] else { panic!("{:?}", refused.unserved) };
     assert!(refusal.to_string().contains("passive_health_check.interval"), "{refusal}");
 }

@@ -20,7 +20,7 @@ use concord_xds::{Configuration, ResourceType, Unserved, Unsupported, sidecar};
 use prost::{Message, Name};
 
 use crate::world;
-use crate::world::{DOMAIN, endpoint, message, settings, snapshot, unpacked, upstream};
+use crate::world::{DOMAIN, NEWEST, endpoint, message, settings, snapshot, unpacked, upstream};
 
 fn db() -> String {
     format!("db.default.dc1.internal.{DOMAIN}")
@@ -28,7 +28,7 @@ fn db() -> String {
 
 fn built(endpoints: Vec<Endpoint>) -> Configuration {
     let instance = world::sidecar(vec![upstream("db", 9191)]);
-    sidecar(&snapshot(instance, vec![], Action::Deny, vec![("db", endpoints)])).unwrap()
+    sidecar(&snapshot(instance, vec![], Action::Deny, vec![("db", endpoints)]), NEWEST).unwrap()
 }
 
 fn tls<M: Message + Default + Name>(socket: Option<&TransportSocket>) -> M {
@@ -160,11 +160,11 @@ fn a_change_of_endpoints_changes_no_other_resource() {
 fn n_265_a_setting_that_replaces_a_listener_is_not_passed_over() {
     let mut instance = world::sidecar(vec![]);
     instance.proxy.as_mut().unwrap().config = settings(r#"{"envoy_public_listener_json": "{}"}"#);
-    let refused = sidecar(&snapshot(instance, vec![], Action::Deny, vec![])).unwrap_err();
+    let refused = sidecar(&snapshot(instance, vec![], Action::Deny, vec![]), NEWEST).unwrap_err();
     assert_eq!(refused, Unsupported::Setting("envoy_public_listener_json"));
     let mut own = upstream("db", 9191);
     own.config = settings(r#"{"envoy_cluster_json": "{}"}"#);
-    let built = sidecar(&snapshot(world::sidecar(vec![own]), vec![], Action::Deny, vec![])).unwrap();
+    let built = sidecar(&snapshot(world::sidecar(vec![own]), vec![], Action::Deny, vec![]), NEWEST).unwrap();
     assert!(matches!(&built.unserved[..], [Unserved::Setting { key: "envoy_cluster_json", .. }]));
     assert!(built.resources.find(ResourceType::Listener, "db:127.0.0.1:9191").is_none());
 }
@@ -174,7 +174,7 @@ fn a_cluster_with_a_time_limit_of_its_own_has_a_name_of_its_own() {
     let mut own = upstream("db", 9191);
     own.config = settings(r#"{"connect_timeout_ms": 1500, "limits": {"max_connections": 0}}"#);
     let instance = world::sidecar(vec![own]);
-    let built = sidecar(&snapshot(instance, vec![], Action::Deny, vec![("db", vec![])])).unwrap();
+    let built = sidecar(&snapshot(instance, vec![], Action::Deny, vec![("db", vec![])]), NEWEST).unwrap();
     let name =
         built.resources.of(ResourceType::Cluster).find(|one| one.name != "local_app").unwrap().name.clone();
     assert!(name.len() == db().len() + 9 && name.ends_with(&format!("~{}", db())), "{name}");

@@ -19,8 +19,12 @@ use concord_proxycfg::{
     ChainQuestion, Effect, Endpoint, Event, ExpectedIdentity, Leaf, LeafFrom, Proxy, ProxyId, ProxySnapshot,
     Understood, WatchKey,
 };
+use concord_xds::bootstrap::version::Version;
 use concord_xds::{Resource, ResourceSet, ResourceType, UNDERSTANDS};
 use prost::{Message, Name};
+
+/// The Envoy that is told what the newest one knows.
+pub(crate) const NEWEST: Option<Version> = Some(Version { major: 1, minor: 40, patch: 0 });
 
 pub(crate) const DOMAIN: &str = "11111111-2222-3333-4444-555555555555.consul";
 

@@ -1,4 +1,4 @@
-//! Takes out of definitions what the wanted messages do not need. Deprecated fields go, too: nobody sends them.
+//! Takes out of definitions what the wanted messages do not need. Deprecated fields go, too, unless they are wanted.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -70,7 +70,9 @@ fn type_of(field: &FieldDescriptorProto) -> String {
 fn is_kept(message: &str, field: &FieldDescriptorProto, wanted: &Wanted) -> bool {
     let is_deprecated = field.options.as_ref().is_some_and(|options| options.deprecated());
     let name = format!("{message}.{}", field.name());
-    !is_deprecated && !wanted.leaves_out(&name) && !wanted.leaves_out(&type_of(field))
+    (!is_deprecated || wanted.keeps(&name))
+        && !wanted.leaves_out(&name)
+        && !wanted.leaves_out(&type_of(field))
 }
 
 struct Pruner<'a> {

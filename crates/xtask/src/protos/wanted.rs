@@ -1,5 +1,5 @@
-//! The list of wanted messages, `messages.txt`: a message on each line; after `-` what is left out of them; after `#`
-//! a remark.
+//! The list of wanted messages, `messages.txt`: a message on each line; after `-` what is left out of them; after `+`
+//! a deprecated field that is kept; after `#` a remark.
 
 use anyhow::{Result, bail};
 
@@ -10,6 +10,8 @@ pub(super) struct Wanted {
     pub(super) messages: Vec<String>,
     /// Prefixes of full names: of fields, and of the types of fields, that are left out.
     left_out: Vec<String>,
+    /// Full names of fields that are kept although they are deprecated.
+    kept: Vec<String>,
 }
 
 impl Wanted {
@@ -17,11 +19,13 @@ impl Wanted {
         let mut wanted = Self::default();
         for line in text.lines() {
             let line = line.split_once('#').map_or(line, |(line, _)| line).trim();
-            match line.strip_prefix('-') {
-                Some(name) => wanted.left_out.push(name.trim().to_owned()),
-                None if line.is_empty() => {}
-                None if line.contains(' ') => bail!("messages.txt: {line:?} is no name of a message"),
-                None => wanted.messages.push(line.to_owned()),
+            let after = |sign: char| line.strip_prefix(sign).map(|name| name.trim().to_owned());
+            match (after('-'), after('+')) {
+                (Some(name), _) => wanted.left_out.push(name),
+                (None, Some(name)) => wanted.kept.push(name),
+                _ if line.is_empty() => {}
+                _ if line.contains(' ') => bail!("messages.txt: {line:?} is no name of a message"),
+                _ => wanted.messages.push(line.to_owned()),
             }
         }
         Ok(wanted)
@@ -32,6 +36,11 @@ impl Wanted {
         let mut wanted = self.clone();
         wanted.left_out.extend(more);
         wanted
+    }
+
+    /// Whether a field is kept although it is deprecated.
+    pub(super) fn keeps(&self, field: &str) -> bool {
+        self.kept.iter().any(|kept| kept == field)
     }
 
     /// Whether a field, or a type, is left out.

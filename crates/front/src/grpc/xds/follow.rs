@@ -8,6 +8,7 @@ use concord_proxycfg::ProxySnapshot;
 use concord_rpc::grpc::status_of;
 use concord_rpc::{Received, RpcError, SnapshotEvent, SnapshotStream};
 use concord_runtime::Scope;
+use concord_xds::bootstrap::version::Version;
 use concord_xds::delta::{Effect, Event, State};
 use concord_xds::{ResourceSet, Unserved, Unsupported, sidecar};
 use futures::StreamExt as _;
@@ -19,6 +20,7 @@ type Responses = mpsc::Sender<Result<DeltaDiscoveryResponse, Status>>;
 /// One Envoy.
 pub(super) struct Follow {
     proxy: InstanceId,
+    version: Option<Version>,
     responses: Responses,
     scope: Scope,
     machine: State,
@@ -29,9 +31,15 @@ pub(super) struct Follow {
 }
 
 impl Follow {
-    pub(super) fn new(proxy: InstanceId, responses: Responses, scope: Scope) -> Self {
+    pub(super) fn new(
+        proxy: InstanceId,
+        version: Option<Version>,
+        responses: Responses,
+        scope: Scope,
+    ) -> Self {
         Self {
             proxy,
+            version,
             responses,
             scope,
             machine: State::default(),
@@ -87,7 +95,7 @@ impl Follow {
         let event = event.map_err(|error| status_of(&error))?;
         let complete = self.received.take(event).map_err(|error| status_of(&error))?;
         let Some(snapshot) = complete else { return Ok(None) };
-        let built = build(snapshot)?;
+        let built = build(snapshot, self.version)?;
         let Some((mut resources, unserved)) = built else { return Ok(None) };
         resources.share_with(&self.resources);
         self.resources = Arc::new(resources);
@@ -123,8 +131,11 @@ impl Follow {
 }
 
 /// The resources of a snapshot; `None` while only some of its sections are here.
-fn build(snapshot: &ProxySnapshot) -> Result<Option<(ResourceSet, Vec<Unserved>)>, Status> {
-    match sidecar(snapshot) {
+fn build(
+    snapshot: &ProxySnapshot,
+    version: Option<Version>,
+) -> Result<Option<(ResourceSet, Vec<Unserved>)>, Status> {
+    match sidecar(snapshot, version) {
         Ok(built) => Ok(Some((built.resources, built.unserved))),
         Err(Unsupported::Mixed(_)) => Ok(None),
         Err(error @ Unsupported::Setting(_)) => Err(Status::unimplemented(error.to_string())),

@@ -14,7 +14,7 @@ pub(super) struct EnvoyNode {
     pub(super) proxy: InstanceId,
     /// The node where the proxy is registered; `None`: that of this agent.
     pub(super) node_name: Option<NodeName>,
-    /// Its version, if it was not tested.
+    /// Its version, if it tells it.
     pub(super) version: Option<Version>,
 }
 
@@ -34,12 +34,12 @@ impl EnvoyNode {
         let node_name = metadata(node, "node_name").filter(|name| !name.is_empty()).map(NodeName::parse);
         let node_name =
             node_name.transpose().map_err(|error| invalid(&format!("node.metadata.node_name: {error}")))?;
-        Ok(Self { proxy, node_name, version: untested(node)? })
+        Ok(Self { proxy, node_name, version: version(node)? })
     }
 }
 
-/// The version, if it was not tested. Programs that are not Envoy have versions of their own.
-fn untested(node: &Node) -> Result<Option<Version>, Status> {
+/// The version. Programs that are not Envoy have versions of their own.
+fn version(node: &Node) -> Result<Option<Version>, Status> {
     let Some(UserAgentVersionType::UserAgentBuildVersion(build)) = &node.user_agent_version_type else {
         return Ok(None);
     };
@@ -48,8 +48,7 @@ fn untested(node: &Node) -> Result<Option<Version>, Status> {
     };
     let version = Version { major: own.major_number, minor: own.minor_number, patch: own.patch };
     match version.support() {
-        Support::Tested => Ok(None),
-        Support::Untested => Ok(Some(version)),
+        Support::Tested | Support::Untested => Ok(Some(version)),
         Support::TooOld => {
             let (major, minor) = OLDEST;
             Err(invalid(&format!(
@@ -105,8 +104,8 @@ mod tests {
     #[test]
     fn n_269_envoys_that_are_too_old_are_refused_and_untested_ones_noticed() {
         refused(Some(&envoy(1, 27)), "Envoy 1.27.1 is too old");
-        assert!(EnvoyNode::read(Some(&envoy(1, 28))).unwrap().version.is_some());
-        assert!(EnvoyNode::read(Some(&envoy(1, 40))).unwrap().version.is_none());
+        let support = |minor| EnvoyNode::read(Some(&envoy(1, minor))).unwrap().version.unwrap().support();
+        assert_eq!((support(28), support(40)), (Support::Untested, Support::Tested));
         let other = Node { user_agent_name: "grpc-go".to_owned(), ..envoy(1, 20) };
         assert!(EnvoyNode::read(Some(&other)).unwrap().version.is_none());
     }

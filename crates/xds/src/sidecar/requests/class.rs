@@ -1,13 +1,16 @@
-//! Classes of requests. Envoy finds the class by its routes; each class has rules of its own.
+//! Classes of requests. Each class has rules of its own.
 //!
 //! What makes a request ambiguous is told once, by its class. So the rules of ordinary requests stay simple, and those
-//! of ambiguous ones say only what holds for them. A request of no class has no route, and is denied.
+//! of ambiguous ones say only what holds for them. How a path may be read, Envoy finds by its routes: a request of no
+//! class has no route, and is denied. What the headers have, it finds by the condition of a policy ([`condition`]).
 
 use concord_envoy_proto::envoy::config::route::v3::header_matcher::HeaderMatchSpecifier;
 use concord_envoy_proto::envoy::config::route::v3::route_match::PathSpecifier;
 use concord_envoy_proto::envoy::config::route::v3::{HeaderMatcher, RouteMatch};
 use concord_envoy_proto::envoy::r#type::matcher::v3::RegexMatcher;
+use concord_envoy_proto::google::api::expr::v1alpha1::Expr;
 
+use super::condition;
 use crate::sidecar::tls::regex;
 
 /// How a path may be read.
@@ -21,7 +24,7 @@ pub(super) enum PathClass {
     Ambiguous,
 }
 
-/// What the headers have that rules look at.
+/// What the headers have at whose values a rule looks.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum HeaderClass {
     /// Each has at most one value.
@@ -41,36 +44,28 @@ pub(super) fn paths(are_asked: bool) -> &'static [PathClass] {
     }
 }
 
-pub(super) fn headers(are_asked: bool) -> &'static [HeaderClass] {
-    if are_asked {
-        &[HeaderClass::Single, HeaderClass::Several, HeaderClass::Odd]
-    } else {
-        &[HeaderClass::Single]
+impl HeaderClass {
+    pub(super) const ALL: [Self; 3] = [Self::Single, Self::Several, Self::Odd];
+
+    /// The requests of this class.
+    pub(super) fn condition(self, names: &[String]) -> Expr {
+        use condition::{both, no_ascii, not, some, with_comma};
+        let several = || some(names.iter().map(|name| with_comma(name)));
+        let odd = || some(names.iter().map(|name| no_ascii(name)));
+        match self {
+            Self::Single => both(not(several()), not(odd())),
+            Self::Several => both(several(), not(odd())),
+            Self::Odd => odd(),
+        }
     }
 }
 
-/// The requests of a class, whose rules look at the values of these headers.
-pub(super) fn matching(path: PathClass, header: HeaderClass, names: &[String]) -> RouteMatch {
-    let values = match header {
-        HeaderClass::Single => Some("[\\t -+\\--~]*"),
-        HeaderClass::Several => Some("[\\t -~]*"),
-        HeaderClass::Odd => None,
-    };
-    let values = values.into_iter().flat_map(|values| names.iter().map(|name| all_lines(name, values)));
+/// The requests whose paths are of this class.
+pub(super) fn matching(path: PathClass) -> RouteMatch {
     RouteMatch {
         path_specifier: Some(PathSpecifier::SafeRegex(RegexMatcher { regex: path.regex() })),
-        headers: [authority()].into_iter().chain(values).collect(),
+        headers: vec![authority()],
         ..RouteMatch::default()
-    }
-}
-
-/// All lines of a header, joined by commas. One that is not there counts as empty.
-fn all_lines(name: &str, pattern: &str) -> HeaderMatcher {
-    HeaderMatcher {
-        name: name.to_owned(),
-        treat_missing_header_as_empty: true,
-        header_match_specifier: Some(HeaderMatchSpecifier::StringMatch(regex(pattern.to_owned()))),
-        ..HeaderMatcher::default()
     }
 }
 

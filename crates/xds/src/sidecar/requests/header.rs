@@ -1,7 +1,8 @@
 //! Conditions on headers.
 //!
 //! Where a header has several values, a condition on values never holds for certain, and may hold if it does for one of
-//! them. The classes tell which headers have several, if the lines of a header are joined: so the bootstrap says.
+//! them. The classes tell whether one has several. Older Envoys then compare all lines joined by commas, newer ones each
+//! line alone; what is asked here gives the same answer for both.
 
 use concord_mesh::request::is_whole_pattern;
 use concord_model::intention::{HeaderMatch, HeaderValueMatch};

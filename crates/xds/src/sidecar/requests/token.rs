@@ -12,27 +12,62 @@ use concord_model::intention::{JwtProviderRequirement, JwtRequirement};
 
 use super::test::{Judged, Test};
 use super::text::exact;
+use crate::bootstrap::version::Version;
 use crate::names;
 
-/// One of the providers has verified a token that has all the claims.
-pub(super) fn judged(own: &JwtRequirement) -> Judged {
-    Judged::any(own.providers.iter().map(of_provider).collect())
+/// How Envoy is asked for what the filter told.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(in crate::sidecar) enum Told {
+    /// With its source.
+    Sourced,
+    /// In the older way, which all versions know.
+    Plain,
 }
 
-fn of_provider(own: &JwtProviderRequirement) -> Judged {
-    let payload = names::token_payload(&own.name);
-    let verified = Judged::clear(told(vec![payload.clone()], MatchPattern::PresentMatch(true)));
-    let claims = own.verify_claims.iter().map(|(path, value)| {
-        let path: Vec<_> = [payload.clone()].into_iter().chain(path.iter().cloned()).collect();
-        claim(&path, value)
-    });
-    Judged::all([verified].into_iter().chain(claims).collect())
+impl Told {
+    /// How this Envoy is asked; `None`: its version is not known.
+    pub(in crate::sidecar) fn by(envoy: Option<Version>) -> Self {
+        if envoy.is_some_and(Version::knows_sourced_metadata) { Self::Sourced } else { Self::Plain }
+    }
+
+    /// One of the providers has verified a token that has all the claims.
+    pub(super) fn judged(self, own: &JwtRequirement) -> Judged {
+        Judged::any(own.providers.iter().map(|own| self.of_provider(own)).collect())
+    }
+
+    fn of_provider(self, own: &JwtProviderRequirement) -> Judged {
+        let payload = names::token_payload(&own.name);
+        let verified = Judged::clear(self.test(vec![payload.clone()], MatchPattern::PresentMatch(true)));
+        let claims = own.verify_claims.iter().map(|(path, value)| {
+            let path: Vec<_> = [payload.clone()].into_iter().chain(path.iter().cloned()).collect();
+            claim(value, |pattern| self.test(path.clone(), pattern))
+        });
+        Judged::all([verified].into_iter().chain(claims).collect())
+    }
+
+    /// What the filter told.
+    #[allow(deprecated, reason = "older Envoys know no other field")]
+    fn test(self, path: Vec<String>, pattern: MatchPattern) -> Test {
+        let path = path.into_iter().map(|key| PathSegment { segment: Some(Segment::Key(key)) }).collect();
+        let matcher = MetadataMatcher {
+            filter: names::JWT_FILTER.to_owned(),
+            path,
+            value: Some(ValueMatcher { match_pattern: Some(pattern) }),
+            ..MetadataMatcher::default()
+        };
+        Test::one(match self {
+            Self::Plain => Rule::Metadata(matcher),
+            Self::Sourced => Rule::SourcedMetadata(SourcedMetadata {
+                metadata_matcher: Some(matcher),
+                metadata_source: MetadataSource::Dynamic.into(),
+            }),
+        })
+    }
 }
 
 /// A claim that is this text. A number, a truth value or a list with the text in it is unclear.
-fn claim(path: &[String], value: &str) -> Judged {
+fn claim(value: &str, test: impl Fn(MatchPattern) -> Test) -> Judged {
     let text = || MatchPattern::StringMatch(exact(value));
-    let test = |pattern| told(path.to_vec(), pattern);
     let member = list_matcher::MatchPattern::OneOf(Box::new(ValueMatcher { match_pattern: Some(text()) }));
     let member = MatchPattern::ListMatch(Box::new(ListMatcher { match_pattern: Some(member) }));
     let truth = ["false", "true"].iter().position(|own| *own == value);
@@ -45,19 +80,4 @@ fn claim(path: &[String], value: &str) -> Judged {
     let sure = test(text());
     let unclear = [test(member)].into_iter().chain(truth).chain(number);
     Judged { maybe: Test::any([sure.clone()].into_iter().chain(unclear)), sure }
-}
-
-/// What the filter told.
-fn told(path: Vec<String>, pattern: MatchPattern) -> Test {
-    let path = path.into_iter().map(|key| PathSegment { segment: Some(Segment::Key(key)) }).collect();
-    let metadata_matcher = Some(MetadataMatcher {
-        filter: names::JWT_FILTER.to_owned(),
-        path,
-        value: Some(ValueMatcher { match_pattern: Some(pattern) }),
-        ..MetadataMatcher::default()
-    });
-    Test::one(Rule::SourcedMetadata(SourcedMetadata {
-        metadata_matcher,
-        metadata_source: MetadataSource::Dynamic.into(),
-    }))
 }

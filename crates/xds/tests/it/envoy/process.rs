@@ -18,13 +18,13 @@ const TOLD_BYTES: usize = 3000;
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The Envoy that the environment names. Without one the test is skipped, and counted as skipped.
-pub(crate) fn program(test: &str) -> Option<OsString> {
-    let program = std::env::var_os("CONCORD_TEST_ENVOY").filter(|program| Path::new(program).is_file());
+pub(crate) fn program(test: &str, variable: &str) -> Option<OsString> {
+    let program = std::env::var_os(variable).filter(|program| Path::new(program).is_file());
     if program.is_none() {
-        println!("SKIPPED: {test}: CONCORD_TEST_ENVOY names no program");
+        println!("SKIPPED: {test}: {variable} names no program");
         if let Some(path) = std::env::var_os("CONCORD_TEST_SKIPS") {
             let file = fs::OpenOptions::new().create(true).append(true).open(path);
-            let _ = file.and_then(|mut file| writeln!(file, "{test}: CONCORD_TEST_ENVOY names no program"));
+            let _ = file.and_then(|mut file| writeln!(file, "{test}: {variable} names no program"));
         }
     }
     program
@@ -36,22 +36,25 @@ pub(crate) struct Envoy {
 }
 
 impl Envoy {
-    /// Starts it, and waits until all listeners are open.
-    pub(crate) fn start(program: &OsString, listeners: impl FnOnce(&Path) -> Vec<Listener>) -> Self {
+    /// Starts it, and waits until all listeners are open. It may have to join the lines of a header.
+    pub(crate) fn start(
+        program: &OsString,
+        joins: bool,
+        listeners: impl FnOnce(&Path) -> Vec<Listener>,
+    ) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let listeners = listeners(directory.path());
         let (path, log) = (directory.path().join("lds.pb"), directory.path().join("log"));
         fs::write(&path, response(&listeners)).unwrap();
         let bootstrap = directory.path().join("bootstrap.json");
+        let mut layer = serde_json::json!({ "re2.max_program_size.error_level": 1_048_576 });
+        if joins {
+            for key in ["match_headers_individually", "rbac_match_headers_individually"] {
+                layer[format!("envoy.reloadable_features.{key}")] = serde_json::json!(false);
+            }
+        }
         let source = serde_json::json!({
-            // As in the bootstrap that `connect envoy` makes.
-            "layered_runtime": { "layers": [
-                { "name": "base", "static_layer": {
-                    "envoy.reloadable_features.match_headers_individually": false,
-                    "envoy.reloadable_features.rbac_match_headers_individually": false,
-                    "re2.max_program_size.error_level": 1_048_576,
-                } },
-            ] },
+            "layered_runtime": { "layers": [{ "name": "base", "static_layer": layer }] },
             "node": { "id": "n", "cluster": "c" },
             "dynamic_resources": { "lds_config": { "path_config_source": { "path": path } } },
         });
