@@ -8,6 +8,8 @@
 
 #![forbid(unsafe_code)]
 
+pub mod json;
+
 pub use prost::{Message, Name};
 pub use prost_types::{Any, Duration, Struct, Value, value};
 

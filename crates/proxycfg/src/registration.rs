@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
 use concord_model::catalog::ServiceInstance;
-use concord_model::proxy::{ProxyConfig, ServiceKind, Settings, Upstream};
+use concord_model::proxy::{AccessLogs, ProxyConfig, ServiceKind, Settings, Upstream};
 use concord_model::{Datacenter, InstanceId, ServiceIdentity, ServiceRef, SpiffeError, TrustDomain};
 use serde::{Deserialize, Serialize};
 
@@ -34,6 +34,9 @@ pub struct ProxySection {
     /// All opaque settings as written, for the keys of other proxies.
     #[serde(default)]
     pub settings: Settings,
+    /// Its access logs. The built-in proxy writes none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub access_logs: Option<Box<AccessLogs>>,
 }
 
 /// Why a registration is invalid for a proxy.
@@ -128,6 +131,7 @@ impl Registration {
             datacenter: datacenter.clone(),
             protocol: "tcp".to_owned(),
             settings: Settings::new(),
+            access_logs: None,
         };
         let inbound = described.inbound().map(|inbound| InboundListener {
             bind: BindAddress::Tcp(inbound.bind),
@@ -200,6 +204,7 @@ fn read_proxy(
         datacenter: datacenter.clone(),
         protocol: reader.text("protocol").unwrap_or("tcp").to_owned(),
         settings: proxy.config.clone(),
+        access_logs: proxy.access_logs.clone(),
     };
     faults.extend(reader.faults.into_iter().map(ProxyFault::Setting));
     let inbound = bind(instance, bind_ip, bind_port).map(|bind| InboundListener {

@@ -1,12 +1,25 @@
-//! Access logs of `proxy-defaults`, as Envoy takes them in JSON.
+//! Access logs of `proxy-defaults`, as Envoy takes them: of its listeners and filters, and of its admin interface.
 
+use concord_envoy_proto::envoy::config::accesslog::v3::access_log::ConfigType;
+use concord_envoy_proto::envoy::config::accesslog::v3::access_log_filter::FilterSpecifier;
+use concord_envoy_proto::envoy::config::accesslog::v3::{AccessLog, AccessLogFilter, ResponseFlagFilter};
+use concord_envoy_proto::envoy::config::core::v3::data_source::Specifier;
+use concord_envoy_proto::envoy::config::core::v3::substitution_format_string::Format as LineFormat;
+use concord_envoy_proto::envoy::config::core::v3::{DataSource, SubstitutionFormatString};
+use concord_envoy_proto::envoy::extensions::access_loggers::file::v3::{FileAccessLog, file_access_log};
+use concord_envoy_proto::envoy::extensions::access_loggers::stream::v3::{
+    StderrAccessLog, StdoutAccessLog, stderr_access_log, stdout_access_log,
+};
+use concord_envoy_proto::{Any, any, json};
 use concord_model::proxy::{AccessLogSink, AccessLogs};
 use serde_json::{Map, Value, json};
 
-use super::error::BootstrapError;
-
-/// The name of the log in Envoy's configuration.
-const NAME: &str = "Consul Listener Filter Log";
+/// The name of the log of a filter, and of the admin interface.
+const OF_FILTER: &str = "Consul Listener Filter Log";
+/// The name of the log of a listener.
+const OF_LISTENER: &str = "Consul Listener Log";
+/// What a listener logs: connections for which it has no filters. The filters log the others.
+const NO_ROUTE: &str = "NR";
 
 /// What a line holds if nothing is said: the field, and the operator of Envoy that fills it.
 pub const FIELDS: [(&str, &str); 24] = [
@@ -36,11 +49,54 @@ pub const FIELDS: [(&str, &str); 24] = [
     ("upstream_transport_failure_reason", "%UPSTREAM_TRANSPORT_FAILURE_REASON%"),
 ];
 
+/// A format of lines that cannot be used.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+#[error("json_format is no JSON object: {0}")]
+pub struct FormatFault(String);
+
+/// What a line is made of.
+enum Format {
+    Json(Map<String, Value>),
+    Text(String),
+}
+
+impl Format {
+    fn read(logs: &AccessLogs) -> Result<Self, FormatFault> {
+        if !logs.json_format.is_empty() {
+            let read = serde_json::from_str(&logs.json_format);
+            return read.map(Self::Json).map_err(|error| FormatFault(error.to_string()));
+        }
+        if !logs.text_format.is_empty() {
+            // A line ends, whatever was written.
+            return Ok(Self::Text(format!("{}\n", logs.text_format.trim_end_matches('\n'))));
+        }
+        Ok(Self::Json(FIELDS.iter().map(|(name, value)| ((*name).to_owned(), json!(value))).collect()))
+    }
+
+    fn as_json(&self) -> Value {
+        match self {
+            Self::Json(fields) => json!({ "json_format": fields }),
+            Self::Text(text) => json!({ "text_format_source": { "inline_string": text } }),
+        }
+    }
+
+    fn as_message(&self) -> SubstitutionFormatString {
+        let format = match self {
+            Self::Json(fields) => LineFormat::JsonFormat(json::structure(fields)),
+            Self::Text(text) => {
+                let specifier = Some(Specifier::InlineString(text.clone()));
+                LineFormat::TextFormatSource(DataSource { specifier, ..DataSource::default() })
+            }
+        };
+        SubstitutionFormatString { format: Some(format), ..SubstitutionFormatString::default() }
+    }
+}
+
 /// The access logs of the admin interface; none unless they are enabled.
 ///
 /// # Errors
 /// When the format is no JSON object.
-pub fn of_admin(logs: &AccessLogs) -> Result<Vec<Value>, BootstrapError> {
+pub fn of_admin(logs: &AccessLogs) -> Result<Vec<Value>, FormatFault> {
     if !logs.enabled {
         return Ok(Vec::new());
     }
@@ -51,30 +107,61 @@ pub fn of_admin(logs: &AccessLogs) -> Result<Vec<Value>, BootstrapError> {
     };
     let mut config = json!({
         "@type": format!("type.googleapis.com/envoy.extensions.access_loggers.{package}.v3.{kind}"),
-        "log_format": format(logs)?,
+        "log_format": Format::read(logs)?.as_json(),
     });
     if logs.sink == AccessLogSink::File {
         config["path"] = json!(logs.path);
     }
-    Ok(vec![json!({ "name": NAME, "typed_config": config })])
+    Ok(vec![json!({ "name": OF_FILTER, "typed_config": config })])
 }
 
-fn format(logs: &AccessLogs) -> Result<Value, BootstrapError> {
-    if !logs.json_format.is_empty() {
-        let wrong =
-            |what: String| BootstrapError::AccessLog(format!("json_format is no JSON object: {what}"));
-        let fields: Map<String, Value> =
-            serde_json::from_str(&logs.json_format).map_err(|error| wrong(error.to_string()))?;
-        return Ok(json!({ "json_format": fields }));
+/// The access logs of a proxy's listeners and filters.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Logs {
+    sink: Option<Any>,
+    listeners: bool,
+}
+
+impl Logs {
+    pub(crate) fn read(logs: &AccessLogs) -> Result<Self, FormatFault> {
+        if !logs.enabled {
+            return Ok(Self::default());
+        }
+        let sink = Some(sink(logs, Format::read(logs)?.as_message()));
+        Ok(Self { sink, listeners: !logs.disable_listener_logs })
     }
-    if !logs.text_format.is_empty() {
-        // A line ends, whatever was written.
-        let text = format!("{}\n", logs.text_format.trim_end_matches('\n'));
-        return Ok(json!({ "text_format_source": { "inline_string": text } }));
+
+    /// The logs of a filter: each request, or each connection.
+    pub(crate) fn of_filter(&self) -> Vec<AccessLog> {
+        Vec::from_iter(self.log(OF_FILTER, None))
     }
-    let fields: Map<String, Value> =
-        FIELDS.iter().map(|(name, value)| ((*name).to_owned(), json!(value))).collect();
-    Ok(json!({ "json_format": fields }))
+
+    /// The logs of a listener: connections for which it has no filters.
+    pub(crate) fn of_listener(&self) -> Vec<AccessLog> {
+        let flags = ResponseFlagFilter { flags: vec![NO_ROUTE.to_owned()] };
+        let filter = AccessLogFilter { filter_specifier: Some(FilterSpecifier::ResponseFlagFilter(flags)) };
+        Vec::from_iter(self.log(OF_LISTENER, Some(filter)).filter(|_| self.listeners))
+    }
+
+    fn log(&self, name: &str, filter: Option<AccessLogFilter>) -> Option<AccessLog> {
+        let config_type = Some(ConfigType::TypedConfig(self.sink.clone()?));
+        Some(AccessLog { name: name.to_owned(), filter, config_type })
+    }
+}
+
+fn sink(logs: &AccessLogs, format: SubstitutionFormatString) -> Any {
+    match logs.sink {
+        AccessLogSink::Unset | AccessLogSink::StandardOutput => any(&StdoutAccessLog {
+            access_log_format: Some(stdout_access_log::AccessLogFormat::LogFormat(format)),
+        }),
+        AccessLogSink::StandardError => any(&StderrAccessLog {
+            access_log_format: Some(stderr_access_log::AccessLogFormat::LogFormat(format)),
+        }),
+        AccessLogSink::File => any(&FileAccessLog {
+            path: logs.path.clone(),
+            access_log_format: Some(file_access_log::AccessLogFormat::LogFormat(format)),
+        }),
+    }
 }
 
 #[cfg(test)]
@@ -107,10 +194,22 @@ mod tests {
     }
 
     #[test]
+    fn filters_log_all_and_listeners_what_has_no_filters() {
+        let own = Logs::read(&logs()).unwrap();
+        assert!(own.of_filter()[0].filter.is_none());
+        assert!(own.of_listener()[0].filter.is_some());
+        let quiet = Logs::read(&AccessLogs { disable_listener_logs: true, ..logs() }).unwrap();
+        assert_eq!((quiet.of_filter().len(), quiet.of_listener().len()), (1, 0));
+    }
+
+    #[test]
     fn a_format_that_is_no_object_is_refused_and_a_disabled_log_is_none() {
         let wrong = AccessLogs { json_format: "[1]".to_owned(), ..logs() };
         let refused = of_admin(&wrong).expect_err("it is a list").to_string();
         assert!(refused.contains("json_format is no JSON object"), "{refused}");
-        assert_eq!(of_admin(&AccessLogs { enabled: false, ..wrong }), Ok(Vec::new()));
+        assert!(Logs::read(&wrong).is_err());
+        let off = AccessLogs { enabled: false, ..wrong };
+        assert_eq!(of_admin(&off), Ok(Vec::new()));
+        assert!(Logs::read(&off).unwrap().of_filter().is_empty());
     }
 }

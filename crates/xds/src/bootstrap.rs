@@ -8,7 +8,6 @@
 //! The names of clusters, listeners and tags are those of Consul, because dashboards and scripts name them. Nothing
 //! here reads a file, the environment or the network: whoever calls has done that.
 
-pub mod access_log;
 mod error;
 mod frame;
 mod input;

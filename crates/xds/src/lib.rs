@@ -1,7 +1,7 @@
 //! What Envoy is told.
 //!
 //! [`bootstrap`] is the configuration that Envoy starts with: who it is, where it gets the rest, and how it is
-//! observed. [`sidecar`] makes the [`ResourceSet`] of a sidecar from its [`concord_proxycfg::ProxySnapshot`]: clusters,
+//! observed. [`access_log`] has the access logs of both. [`sidecar`] makes the [`ResourceSet`] of a sidecar from its [`concord_proxycfg::ProxySnapshot`]: clusters,
 //! endpoints, listeners, secrets. [`delta::State`] is the machine of one incremental aggregated discovery stream: it is
 //! told what Envoy asks for and what Envoy should have, and says what to send (D53). [`names`] has the names that
 //! Envoy, its statistics and its users see.
@@ -11,6 +11,7 @@
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
 
+pub mod access_log;
 pub mod bootstrap;
 pub mod delta;
 pub mod names;

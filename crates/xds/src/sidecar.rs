@@ -25,6 +25,7 @@ use concord_proxycfg::{Feature, InboundListener, ProxySnapshot};
 use self::inbound::{Incoming, Timeouts};
 pub use self::outcome::{Configuration, Unserved, Unsupported};
 use self::requests::{Judge, Told};
+use crate::access_log::Logs;
 use crate::bootstrap::version::Version;
 use crate::resource::ResourceType;
 
@@ -41,18 +42,29 @@ pub fn sidecar(snapshot: &ProxySnapshot, envoy: Option<Version>) -> Result<Confi
     }
     let leaf = snapshot.leaf.as_deref().ok_or(Unsupported::NoLeaf)?;
     let mut built = Configuration::default();
+    let logs = logs(snapshot, &mut built);
     built.resources.insert(ResourceType::Secret, secret::leaf(leaf));
     built.resources.insert(ResourceType::Secret, secret::roots(&snapshot.roots));
     if let Some(inbound) = snapshot.inbound() {
-        add_inbound(snapshot, inbound, envoy, &mut built)?;
+        add_inbound(snapshot, inbound, &logs, envoy, &mut built)?;
     }
-    outbound::add(snapshot, &mut built);
+    outbound::add(snapshot, &logs, &mut built);
     Ok(built)
+}
+
+/// The access logs. Without those that it cannot write, Envoy still carries traffic.
+fn logs(snapshot: &ProxySnapshot, built: &mut Configuration) -> Logs {
+    let own = snapshot.proxy.access_logs.as_deref().map(Logs::read).transpose();
+    own.map(Option::unwrap_or_default).unwrap_or_else(|fault| {
+        built.unserved.push(Unserved::AccessLogs(fault));
+        Logs::default()
+    })
 }
 
 fn add_inbound(
     snapshot: &ProxySnapshot,
     inbound: &InboundListener,
+    logs: &Logs,
     envoy: Option<Version>,
     built: &mut Configuration,
 ) -> Result<(), Unsupported> {
@@ -77,6 +89,6 @@ fn add_inbound(
     }
     built
         .resources
-        .insert(ResourceType::Listener, listener::public(snapshot, inbound, &incoming, &issuers));
+        .insert(ResourceType::Listener, listener::public(snapshot, inbound, &incoming, &issuers, logs));
     Ok(())
 }

@@ -19,7 +19,8 @@ use std::net::SocketAddr;
 
 use concord_client::{Client, QueryOptions};
 use concord_model::proxy::AccessLogs;
-use concord_xds::bootstrap::{self, Admin, Bootstrap, BootstrapError, Node, Settings, access_log};
+use concord_xds::access_log;
+use concord_xds::bootstrap::{self, Admin, Bootstrap, BootstrapError, Node, Settings};
 use serde_json::Value;
 
 use self::flags::Asked;
@@ -148,7 +149,7 @@ async fn access_logs(asked: &Asked, client: &Client, io: &mut Io) -> Result<Vec<
     if logs.enabled && asked.log_path != "/dev/null" {
         io.remark("Warning: -admin-access-log-path has no effect: proxy-defaults has access logs")?;
     }
-    access_log::of_admin(&logs).map_err(wrong)
+    access_log::of_admin(&logs).map_err(|fault| wrong(fault.into()))
 }
 
 fn logs_of(shown: &Value) -> Result<AccessLogs, Failure> {

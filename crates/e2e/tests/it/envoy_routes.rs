@@ -14,14 +14,14 @@ use crate::envoy_sidecar::{DRAIN, envoys, refused_nothing};
 const SAMPLE: usize = 1_000;
 
 /// `web` calls `api`, of which there are two versions; `db` is a third service.
-struct Three {
+pub(crate) struct Three {
     upstream: SocketAddr,
     _services: Vec<Teller>,
-    envoys: Vec<EnvoyProcess>,
+    pub(crate) envoys: Vec<EnvoyProcess>,
 }
 
 impl Three {
-    fn start(world: &World, agent: &Agent, envoy: &Path) -> Self {
+    pub(crate) fn start(world: &World, agent: &Agent, envoy: &Path) -> Self {
         write(
             agent,
             &json!({ "Kind": "proxy-defaults", "Name": "global", "Config": { "protocol": "http" } }),
@@ -48,7 +48,7 @@ impl Three {
         Self { upstream, _services: services, envoys }
     }
 
-    fn ask(&self, method: &str, path: &str, headers: &[(&str, &str)]) -> Option<Told> {
+    pub(crate) fn ask(&self, method: &str, path: &str, headers: &[(&str, &str)]) -> Option<Told> {
         ask(self.upstream, method, path, headers).ok()
     }
 
@@ -67,7 +67,7 @@ impl Three {
     }
 }
 
-fn write(agent: &Agent, entry: &Value) {
+pub(crate) fn write(agent: &Agent, entry: &Value) {
     agent.http().put("/v1/config", entry).ok();
 }
 
@@ -146,7 +146,7 @@ fn requests_go_where_entries_say() {
 }
 
 /// An intention for `api` about requests of `web`.
-fn judge(agent: &Agent, permissions: Value) {
+pub(crate) fn judge(agent: &Agent, permissions: Value) {
     let source = json!({ "Name": "web", "Permissions": permissions });
     write(agent, &json!({ "Kind": "service-intentions", "Name": "api", "Sources": [source] }));
 }

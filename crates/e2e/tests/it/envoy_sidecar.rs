@@ -26,15 +26,15 @@ pub(crate) fn envoys(test: &str) -> Vec<PathBuf> {
 }
 
 /// `web` calls `api`, through two Envoys.
-struct Pair {
+pub(crate) struct Pair {
     upstream: SocketAddr,
     api: Echo,
     _web: Echo,
-    envoys: Vec<EnvoyProcess>,
+    pub(crate) envoys: Vec<EnvoyProcess>,
 }
 
 impl Pair {
-    fn start(world: &World, agent: &Agent, envoy: &Path) -> Self {
+    pub(crate) fn start(world: &World, agent: &Agent, envoy: &Path) -> Self {
         let (api, web, port) = (Echo::new(), Echo::new(), pick_port());
         let register = |body: &Value| {
             agent.http().put("/v1/agent/service/register", body).ok();
@@ -54,7 +54,7 @@ impl Pair {
         Ok(stream)
     }
 
-    fn call(&self) -> std::io::Result<()> {
+    pub(crate) fn call(&self) -> std::io::Result<()> {
         self.open().and_then(|mut stream| Mesh::say(&mut stream))
     }
 
@@ -79,7 +79,7 @@ pub(crate) fn refused_nothing(agent: &Agent, envoys: &[EnvoyProcess]) {
     assert_eq!(Scrape::new(told).lines("concord_xds_rejected_total"), Vec::<&str>::new());
 }
 
-fn intention(agent: &Agent, action: &str) {
+pub(crate) fn intention(agent: &Agent, action: &str) {
     let path = "/v1/connect/intentions/exact?source=web&destination=api";
     agent.http().put(path, &json!({ "Action": action })).ok();
 }

@@ -15,6 +15,7 @@ use concord_model::ca::{CaRoot, CaRoots, KeyKind};
 use concord_model::catalog::Locality;
 use concord_model::entry::{EntryKind, EntryName, PassiveHealthCheck, ResolverSubset};
 use concord_model::intention::Action;
+use concord_model::proxy::{AccessLogSink, AccessLogs};
 use concord_model::{InstanceId, Stamp, Timestamp};
 use concord_proxycfg::*;
 
@@ -35,6 +36,7 @@ fn proxy() -> ProxySection {
         datacenter: dc("dc1"),
         protocol: "http".to_owned(),
         settings: settings(r#"{"protocol": "http", "envoy_x": {"y": [1, true, null]}}"#),
+        access_logs: None,
     }
 }
 
@@ -178,6 +180,14 @@ fn sections_of_every_kind_are_read_as_they_were_meant() {
     let subset = ResolverSubset { filter: "Service.Meta.v == 1".to_owned(), only_passing: true };
     let part = Target { id: TargetId { subset, ..target("api") }, endpoints: None };
     check("target-subset", SectionBody::Target(versioned(part)));
+    let logs = AccessLogs {
+        enabled: true,
+        sink: AccessLogSink::File,
+        path: "/l".to_owned(),
+        ..AccessLogs::default()
+    };
+    let logging = ProxySection { access_logs: Some(Box::new(logs)), ..proxy() };
+    check("proxy-access-logs", SectionBody::Proxy(versioned(logging)));
     check("listener-inbound", SectionBody::Listener(versioned(inbound())));
     check("listener-gone-inbound", SectionBody::ListenerGone(ListenerId::Inbound));
     check("target-unknown", SectionBody::Target(versioned(Target { id: target("api"), endpoints: None })));

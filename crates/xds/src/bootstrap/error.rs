@@ -1,5 +1,7 @@
 //! Why there is no bootstrap.
 
+use crate::access_log::FormatFault;
+
 /// Why there is no bootstrap.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum BootstrapError {
@@ -23,7 +25,7 @@ pub enum BootstrapError {
     },
     /// The access log of `proxy-defaults` cannot be used.
     #[error("access_logs of proxy-defaults: {0}")]
-    AccessLog(String),
+    AccessLog(#[from] FormatFault),
 }
 
 impl BootstrapError {

@@ -16,6 +16,7 @@ use super::inbound::Incoming;
 use super::jwt::Issuer;
 use super::manager::{self, filter};
 use super::{jwt, requests};
+use crate::access_log::Logs;
 use crate::names;
 
 /// The manager of requests from the mesh.
@@ -24,6 +25,7 @@ pub(super) fn inbound(
     incoming: &Incoming<'_>,
     issuers: &[Issuer],
     protocol: Protocol,
+    logs: &Logs,
 ) -> HttpConnectionManager {
     let normalization = incoming.normalization();
     let name = || names::PUBLIC_LISTENER.to_owned();
@@ -48,7 +50,7 @@ pub(super) fn inbound(
             uri: true,
             ..SetCurrentClientCertDetails::default()
         }),
-        ..manager::by_routes(name(), name(), filters(issuers, protocol))
+        ..manager::by_routes(name(), name(), filters(issuers, protocol), logs)
     }
 }
 

@@ -20,6 +20,7 @@ use prost::{Message, Name};
 use super::inbound::{self, Incoming};
 use super::jwt::Issuer;
 use super::{address, http, intentions, manager, tls};
+use crate::access_log::Logs;
 use crate::names;
 use crate::resource::{Resource, ResourceType};
 
@@ -32,17 +33,18 @@ pub(super) fn public(
     inbound: &InboundListener,
     incoming: &Incoming<'_>,
     issuers: &[Issuer],
+    logs: &Logs,
 ) -> Resource {
     let protocol = inbound::http_protocol(snapshot);
     let mut filters = Vec::from_iter(inbound.max_connections.map(limit));
     match protocol {
         Some(protocol) => {
-            let manager = http::inbound(snapshot, incoming, issuers, protocol);
+            let manager = http::inbound(snapshot, incoming, issuers, protocol, logs);
             filters.push(filter("envoy.filters.network.http_connection_manager", &manager));
         }
         None => {
             filters.push(judge(snapshot));
-            filters.push(carry(names::PUBLIC_LISTENER.to_owned(), names::LOCAL_APP.to_owned()));
+            filters.push(carry(names::PUBLIC_LISTENER.to_owned(), names::LOCAL_APP.to_owned(), logs));
         }
     }
     let handshake = inbound.handshake_timeout.unwrap_or(HANDSHAKE_TIMEOUT);
@@ -53,7 +55,7 @@ pub(super) fn public(
         ..FilterChain::default()
     };
     let name = names::public_listener(&inbound.bind);
-    let mut own = listener(name, &inbound.bind, TrafficDirection::Inbound, chain);
+    let mut own = listener(name, &inbound.bind, TrafficDirection::Inbound, chain, logs);
     own.connection_balance_config = balance(&snapshot.proxy.settings, "balance_inbound_connections");
     let resource = Resource::new(own.name.clone(), &own);
     match protocol {
@@ -82,26 +84,32 @@ fn judge(snapshot: &ProxySnapshot) -> Filter {
 }
 
 /// The listener of an upstream whose connections are carried as they are.
-pub(super) fn connections(own: &OutboundListener, chain: &CompiledChain, cluster: &str) -> Resource {
-    let carry = carry(names::upstream_statistics(&chain.service, &chain.datacenter), cluster.to_owned());
-    let listener = upstream(own, carry);
+pub(super) fn connections(
+    own: &OutboundListener,
+    chain: &CompiledChain,
+    cluster: &str,
+    logs: &Logs,
+) -> Resource {
+    let carry =
+        carry(names::upstream_statistics(&chain.service, &chain.datacenter), cluster.to_owned(), logs);
+    let listener = upstream(own, carry, logs);
     Resource::new(listener.name.clone(), &listener).naming([cluster.to_owned()])
 }
 
 /// The listener of an upstream with requests, which find their way by its route configuration.
-pub(super) fn requests(own: &OutboundListener, chain: &CompiledChain) -> Resource {
+pub(super) fn requests(own: &OutboundListener, chain: &CompiledChain, logs: &Logs) -> Resource {
     let statistics = names::upstream_statistics(&chain.service, &chain.datacenter);
     let routes = own.upstream.to_string();
-    let manage = manager::outbound(statistics, routes.clone(), chain.protocol);
-    let listener = upstream(own, filter("envoy.filters.network.http_connection_manager", &manage));
+    let manage = manager::outbound(statistics, routes.clone(), chain.protocol, logs);
+    let listener = upstream(own, filter("envoy.filters.network.http_connection_manager", &manage), logs);
     Resource::new(listener.name.clone(), &listener).with_child(ResourceType::Route, routes)
 }
 
-fn upstream(own: &OutboundListener, filter: Filter) -> Listener {
+fn upstream(own: &OutboundListener, filter: Filter, logs: &Logs) -> Listener {
     let bind = own.bind.as_ref().expect("an upstream that is served has an address");
     let chain = FilterChain { filters: vec![filter], ..FilterChain::default() };
     let name = names::upstream_listener(&own.upstream, bind);
-    let mut listener = listener(name, bind, TrafficDirection::Outbound, chain);
+    let mut listener = listener(name, bind, TrafficDirection::Outbound, chain, logs);
     listener.connection_balance_config = balance(&own.settings, "balance_outbound_connections");
     listener
 }
@@ -112,22 +120,29 @@ fn balance(settings: &Settings, key: &str) -> Option<ConnectionBalanceConfig> {
     is_exact.then_some(ConnectionBalanceConfig { balance_type: exact })
 }
 
-fn listener(name: String, bind: &BindAddress, direction: TrafficDirection, chain: FilterChain) -> Listener {
+fn listener(
+    name: String,
+    bind: &BindAddress,
+    direction: TrafficDirection,
+    chain: FilterChain,
+    logs: &Logs,
+) -> Listener {
     Listener {
         name,
         address: Some(address::bind(bind)),
         traffic_direction: direction.into(),
         filter_chains: vec![chain],
+        access_log: logs.of_listener(),
         ..Listener::default()
     }
 }
 
 /// Carries a connection to a cluster.
-fn carry(stat_prefix: String, cluster: String) -> Filter {
+fn carry(stat_prefix: String, cluster: String, logs: &Logs) -> Filter {
     let cluster_specifier = Some(ClusterSpecifier::Cluster(cluster));
     filter(
         "envoy.filters.network.tcp_proxy",
-        &TcpProxy { stat_prefix, cluster_specifier, ..TcpProxy::default() },
+        &TcpProxy { stat_prefix, cluster_specifier, access_log: logs.of_filter(), ..TcpProxy::default() },
     )
 }
 

@@ -17,12 +17,18 @@ use concord_model::entry::Protocol;
 use prost::{Message, Name};
 
 use super::address;
+use crate::access_log::Logs;
 
 /// Sends requests where the route configuration of this name says.
-pub(super) fn outbound(stat_prefix: String, routes: String, protocol: Protocol) -> HttpConnectionManager {
+pub(super) fn outbound(
+    stat_prefix: String,
+    routes: String,
+    protocol: Protocol,
+    logs: &Logs,
+) -> HttpConnectionManager {
     let mut http_filters = if protocol == Protocol::Grpc { grpc() } else { Vec::new() };
     http_filters.push(filter("envoy.filters.http.router", &Router::default()));
-    by_routes(stat_prefix, routes, http_filters)
+    by_routes(stat_prefix, routes, http_filters, logs)
 }
 
 /// What all managers have in common. Requests go where the route configuration of this name says.
@@ -30,12 +36,14 @@ pub(super) fn by_routes(
     stat_prefix: String,
     routes: String,
     http_filters: Vec<HttpFilter>,
+    logs: &Logs,
 ) -> HttpConnectionManager {
     let rds = Rds { route_config_name: routes, config_source: Some(address::by_this_stream()) };
     HttpConnectionManager {
         codec_type: CodecType::Auto.into(),
         stat_prefix,
         http_filters,
+        access_log: logs.of_filter(),
         // Whether a request is traced is decided by who sends it.
         tracing: Some(Tracing { random_sampling: Some(Percent { value: 0.0 }), ..Tracing::default() }),
         upgrade_configs: vec![UpgradeConfig {

@@ -21,15 +21,16 @@ use concord_proxycfg::{ChainStep, Leads, OutboundListener, ProxySnapshot, Target
 use super::cluster::{self, Cluster, Destination};
 use super::outcome::{Configuration, Unserved};
 use super::{address, endpoint, listener, replacing, route};
+use crate::access_log::Logs;
 use crate::names;
 use crate::resource::ResourceType;
 
 /// Adds the resources of all upstreams.
-pub(super) fn add(snapshot: &ProxySnapshot, built: &mut Configuration) {
+pub(super) fn add(snapshot: &ProxySnapshot, logs: &Logs, built: &mut Configuration) {
     let mut clusters = BTreeMap::new();
     for own in snapshot.outbound() {
         match Upstream::read(snapshot, own) {
-            Ok(upstream) => upstream.add(&mut clusters, built),
+            Ok(upstream) => upstream.add(&mut clusters, logs, built),
             Err(unserved) => built.unserved.push(unserved),
         }
     }
@@ -83,7 +84,7 @@ impl<'a> Upstream<'a> {
         Ok(Self { snapshot, listener, chain })
     }
 
-    fn add(&self, clusters: &mut BTreeMap<String, Cluster>, built: &mut Configuration) {
+    fn add(&self, clusters: &mut BTreeMap<String, Cluster>, logs: &Logs, built: &mut Configuration) {
         for node in self.chain.nodes.values() {
             if let ChainNode::Resolver(node) = node {
                 self.add_clusters(node, clusters, built);
@@ -92,9 +93,9 @@ impl<'a> Upstream<'a> {
         let resource = match self.chain.protocol.is_http() {
             true => {
                 built.resources.insert(ResourceType::Route, route::configuration(self.listener, self.chain));
-                listener::requests(self.listener, self.chain)
+                listener::requests(self.listener, self.chain, logs)
             }
-            false => listener::connections(self.listener, self.chain, &self.first_cluster()),
+            false => listener::connections(self.listener, self.chain, &self.first_cluster(), logs),
         };
         built.resources.insert(ResourceType::Listener, resource);
     }

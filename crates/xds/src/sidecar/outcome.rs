@@ -3,6 +3,7 @@
 use concord_model::sni::SniError;
 use concord_proxycfg::{MixedSections, Refusal, UpstreamId};
 
+use crate::access_log::FormatFault;
 use crate::resource::ResourceSet;
 
 /// What an Envoy is configured with, and what it cannot be.
@@ -71,6 +72,9 @@ pub enum Unserved {
         /// The issuer's entry.
         provider: String,
     },
+    /// The access logs cannot be written.
+    #[error("AccessLogs of proxy-defaults: {0}; nothing is logged")]
+    AccessLogs(FormatFault),
     /// An instance is not at an IP address.
     #[error("{target}: instance {instance} is at {address:?}, which is no IP address")]
     Address {

@@ -5,6 +5,7 @@
 mod delta;
 mod envoy;
 mod intentions;
+mod logs;
 // Those by which the decision function is tested.
 #[path = "../../../mesh/tests/it/made_request.rs"]
 mod made_request;

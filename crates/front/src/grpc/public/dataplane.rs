@@ -1,5 +1,6 @@
 //! What consul-dataplane asks before it starts Envoy.
 
+use concord_envoy_proto::json;
 use concord_model::Uuid;
 use concord_model::catalog::ServiceInstance;
 use concord_model::proxy::Settings;
@@ -8,8 +9,7 @@ use concord_public_proto::dataplane::{
 };
 use concord_rpc::ServerApiExt as _;
 use concord_rpc::request::{InstanceOnNode, NodeChoice, ReadProxy};
-use concord_xds::bootstrap::access_log;
-use prost_types::value::Kind;
+use concord_xds::access_log;
 use serde_json::Value;
 use tonic::Status;
 
@@ -79,30 +79,13 @@ fn shown(found: InstanceOnNode) -> Result<ParamsResponse, Status> {
 }
 
 fn settings(all: &Settings) -> prost_types::Struct {
-    prost_types::Struct {
-        fields: all.iter().map(|(key, value)| (key.clone(), struct_value(value))).collect(),
-    }
-}
-
-/// JSON as protobuf has it. Values of settings are not deep: their depth is limited where they are written.
-fn struct_value(value: &Value) -> prost_types::Value {
-    let kind = match value {
-        Value::Null => Kind::NullValue(0),
-        Value::Bool(truth) => Kind::BoolValue(*truth),
-        Value::Number(number) => Kind::NumberValue(number.as_f64().unwrap_or_default()),
-        Value::String(text) => Kind::StringValue(text.clone()),
-        Value::Array(list) => {
-            Kind::ListValue(prost_types::ListValue { values: list.iter().map(struct_value).collect() })
-        }
-        Value::Object(fields) => Kind::StructValue(prost_types::Struct {
-            fields: fields.iter().map(|(key, value)| (key.clone(), struct_value(value))).collect(),
-        }),
-    };
-    prost_types::Value { kind: Some(kind) }
+    prost_types::Struct { fields: all.iter().map(|(key, value)| (key.clone(), json::value(value))).collect() }
 }
 
 #[cfg(test)]
 mod tests {
+    use prost_types::value::Kind;
+
     use super::*;
 
     #[track_caller]

@@ -179,6 +179,7 @@ impl Script {
             datacenter: dc("dc1"),
             protocol: "tcp".to_owned(),
             settings: Settings::new(),
+            access_logs: None,
         };
         let bind = BindAddress::Tcp((Ipv4Addr::LOCALHOST, 0).into());
         let inbound = InboundListener {
