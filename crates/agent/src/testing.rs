@@ -71,8 +71,8 @@ pub(crate) struct Catalog {
 
 /// What a proxy understands that does not act by configuration entries.
 pub(crate) fn plain() -> Understood {
-    let by_entries = [Feature::Entries, Feature::DiscoveryChains];
-    Understood::of(Feature::ALL.into_iter().filter(|feature| !by_entries.contains(feature)))
+    let of_envoy = [Feature::Entries, Feature::DiscoveryChains, Feature::PublicListener];
+    Understood::of(Feature::ALL.into_iter().filter(|feature| !of_envoy.contains(feature)))
 }
 
 /// The servers.

@@ -4,11 +4,13 @@
 //! says of what it was made. Builds generate nothing. The modules have the names of Envoy's packages. Deprecated
 //! fields and what `messages.txt` leaves out are missing: if an Envoy sends them, they are passed over.
 //!
-//! Maps are ordered, so that [`any`] gives the same bytes for the same message.
+//! Maps are ordered, so that [`any`] gives the same bytes for the same message. [`written`] reads messages of all types
+//! that operators write.
 
 #![forbid(unsafe_code)]
 
 pub mod json;
+pub mod written;
 
 pub use prost::{Message, Name};
 pub use prost_types::{Any, Duration, Struct, Value, value};
@@ -56,8 +58,8 @@ mod tests {
             paths.push(path);
         }
         let files = std::fs::read_dir(root.join("src/generated")).unwrap().count();
-        assert_eq!(paths.len(), files + 1, "messages.txt and every generated file are noted");
-        assert_eq!(paths[0], "messages.txt");
+        assert_eq!(paths.len(), files + 2, "the list, the descriptors and every generated file are noted");
+        assert_eq!(paths[..2], ["messages.txt", "src/descriptors.gz"]);
     }
 
     #[test]

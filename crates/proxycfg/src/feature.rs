@@ -6,10 +6,14 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
+use concord_model::proxy::Settings;
 use serde::{Deserialize, Serialize};
 
 use crate::chain::{Chain, ChainStep};
 use crate::snapshot::ProxySnapshot;
+
+/// The setting of a proxy that replaces its public listener.
+const PUBLIC_LISTENER: &str = "envoy_public_listener_json";
 
 /// A feature that a snapshot can need.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
@@ -30,11 +34,13 @@ pub enum Feature {
     Entries,
     /// Sections Chain that are discovery chains.
     DiscoveryChains,
+    /// A public listener that an operator has written for Envoy, which may keep callers out.
+    PublicListener,
 }
 
 impl Feature {
     /// All features of this version.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Proxy,
         Self::Roots,
         Self::Intentions,
@@ -43,6 +49,7 @@ impl Feature {
         Self::Listeners,
         Self::Entries,
         Self::DiscoveryChains,
+        Self::PublicListener,
     ];
 
     /// Its name on the wire.
@@ -56,6 +63,7 @@ impl Feature {
             Self::Listeners => "listeners",
             Self::Entries => "entries",
             Self::DiscoveryChains => "discovery_chains",
+            Self::PublicListener => "envoy_public_listener_json",
         }
     }
 }
@@ -67,7 +75,7 @@ pub struct Understood(BTreeSet<Feature>);
 
 /// A snapshot needs features that its receiver does not understand.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
-#[error("the proxy's configuration needs {}, which the proxy does not understand; run a proxy of the agent's version", list(.0))]
+#[error("the proxy's configuration needs {}, which the proxy does not understand; run Envoy, or a proxy of the agent's version", list(.0))]
 pub struct NotUnderstood(pub BTreeSet<Feature>);
 
 impl Understood {
@@ -117,6 +125,7 @@ impl ProxySnapshot {
         needs.extend((!self.entries.is_empty()).then_some(Feature::Entries));
         needs.extend((!self.targets.is_empty()).then_some(Feature::Targets));
         needs.extend((!self.listeners.is_empty()).then_some(Feature::Listeners));
+        needs.extend(says(&self.proxy.settings, PUBLIC_LISTENER).then_some(Feature::PublicListener));
         needs.extend(self.chains.values().map(|chain| chain.needs()));
         needs
     }
@@ -129,6 +138,11 @@ impl Chain {
             ChainStep::Compiled(_) => Feature::DiscoveryChains,
         }
     }
+}
+
+/// Whether a setting says anything.
+fn says(settings: &Settings, key: &str) -> bool {
+    settings.get(key).is_some_and(|value| !value.is_null() && value != "")
 }
 
 fn list(features: &BTreeSet<Feature>) -> impl fmt::Display {

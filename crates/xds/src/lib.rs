@@ -19,4 +19,4 @@ mod resource;
 mod sidecar;
 
 pub use crate::resource::{Resource, ResourceSet, ResourceType, Version};
-pub use crate::sidecar::{Configuration, UNDERSTANDS, Unserved, Unsupported, sidecar};
+pub use crate::sidecar::{Configuration, Fault, UNDERSTANDS, Unserved, Unsupported, sidecar};

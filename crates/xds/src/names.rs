@@ -24,6 +24,10 @@ pub const LAYER_4: &str = "consul-intentions-layer4";
 pub const JWT_FILTER: &str = "envoy.filters.http.jwt_authn";
 /// The filter of intentions for requests.
 pub const RBAC_FILTER: &str = "envoy.filters.http.rbac";
+/// The same in a listener that an operator has written. No configuration of routes for another filter is taken for it.
+pub const GUARD_FILTER: &str = "concord.intentions";
+/// What is denied before it.
+pub const DENYING_FILTER: &str = "concord.intentions.deny";
 
 /// A policy of the intentions for requests.
 pub fn layer_7(at: usize) -> String {

@@ -81,7 +81,11 @@ pub struct Resource {
 impl Resource {
     /// A resource that names no other.
     pub fn new<M: Message + Name>(name: String, message: &M) -> Self {
-        let body = any(message);
+        Self::of(name, any(message))
+    }
+
+    /// The same, of a message that is packed already.
+    pub fn of(name: String, body: Any) -> Self {
         let version =
             Sha256::digest(&body.value).iter().map(|byte| format!("{byte:02x}")).collect::<String>();
         Self { name, version: version.into(), body, clusters: BTreeSet::new(), children: Vec::new() }

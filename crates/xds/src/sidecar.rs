@@ -6,6 +6,7 @@
 mod address;
 mod cluster;
 mod endpoint;
+mod given;
 mod http;
 mod inbound;
 mod intentions;
@@ -20,17 +21,21 @@ mod route;
 mod secret;
 mod tls;
 
-use concord_proxycfg::{Feature, InboundListener, ProxySnapshot};
+use concord_model::entry::Protocol;
+use concord_proxycfg::{Feature, InboundListener, ListenerId, ProxySnapshot};
 
+pub use self::given::Fault;
+use self::given::{Given, Requests};
 use self::inbound::{Incoming, Timeouts};
 pub use self::outcome::{Configuration, Unserved, Unsupported};
 use self::requests::{Judge, Told};
 use crate::access_log::Logs;
 use crate::bootstrap::version::Version;
+use crate::names;
 use crate::resource::ResourceType;
 
 /// What the resources of a sidecar are made of. A snapshot that needs more is refused by name.
-pub const UNDERSTANDS: [Feature; 8] = Feature::ALL;
+pub const UNDERSTANDS: [Feature; 9] = Feature::ALL;
 
 /// The resources of a sidecar, for an Envoy of this version; `None`: it is not known.
 ///
@@ -71,9 +76,10 @@ fn add_inbound(
     snapshot.policy()?;
     let incoming = Incoming::new(snapshot);
     let protocol = inbound::http_protocol(snapshot);
-    built.resources.insert(ResourceType::Cluster, cluster::local_app(inbound, protocol));
+    let Some(local) = add_local(snapshot, inbound, protocol, built) else { return Ok(()) };
     let mut issuers = Vec::new();
-    if protocol.is_some() {
+    let mut rules = None;
+    if let Some(protocol) = protocol {
         issuers = jwt::issuers(&incoming.providers(&snapshot.intentions), &mut built.unserved);
         let timeouts = Timeouts::read(snapshot)?;
         let judge = Judge {
@@ -83,12 +89,60 @@ fn add_inbound(
             told: Told::by(envoy),
         };
         built.resources.insert(ResourceType::Route, requests::routes(&judge, &timeouts));
+        rules = Some(Requests {
+            manager: http::inbound(snapshot, &incoming, &issuers, protocol, logs),
+            filters: http::judging(&issuers, &judge),
+        });
         for server in issuers.iter().filter_map(|own| own.server.clone()) {
             built.resources.insert(ResourceType::Cluster, server);
         }
     }
-    built
-        .resources
-        .insert(ResourceType::Listener, listener::public(snapshot, inbound, &incoming, &issuers, logs));
+    match Given::listener(&snapshot.proxy.settings, given::PUBLIC_LISTENER) {
+        Ok(None) => {
+            let public = listener::public(snapshot, inbound, &incoming, &issuers, logs);
+            built.resources.insert(ResourceType::Listener, public);
+        }
+        Ok(Some(given)) => match listener::guarded(given, snapshot, &incoming, rules.as_ref()) {
+            Ok(public) => {
+                let servers = issuers.iter().filter_map(|own| Some(own.server.as_ref()?.name.clone()));
+                built.resources.insert(ResourceType::Listener, public.naming(servers.chain([local])));
+            }
+            Err(fault) => built.unserved.push(unusable(given::PUBLIC_LISTENER, fault)),
+        },
+        Err(fault) => built.unserved.push(unusable(given::PUBLIC_LISTENER, fault)),
+    }
     Ok(())
+}
+
+/// Adds the cluster of the local service. Returns its name.
+fn add_local(
+    snapshot: &ProxySnapshot,
+    inbound: &InboundListener,
+    protocol: Option<Protocol>,
+    built: &mut Configuration,
+) -> Option<String> {
+    let settings = &snapshot.proxy.settings;
+    let resource = match Given::cluster(settings, given::LOCAL_CLUSTER) {
+        Ok(None) => cluster::local_app(inbound, protocol),
+        Ok(Some(given)) => {
+            let is_led_to = matches!(given::text(settings, given::PUBLIC_LISTENER), Ok(None));
+            if is_led_to && given.name != names::LOCAL_APP {
+                let fault = Fault::Name { found: given.name, needed: names::LOCAL_APP.to_owned() };
+                built.unserved.push(unusable(given::LOCAL_CLUSTER, fault));
+                return None;
+            }
+            given.resource()
+        }
+        Err(fault) => {
+            built.unserved.push(unusable(given::LOCAL_CLUSTER, fault));
+            return None;
+        }
+    };
+    let name = resource.name.clone();
+    built.resources.insert(ResourceType::Cluster, resource);
+    Some(name)
+}
+
+fn unusable(key: &'static str, fault: Fault) -> Unserved {
+    Unserved::Given { of: ListenerId::Inbound, key, fault }
 }

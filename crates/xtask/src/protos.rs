@@ -15,6 +15,10 @@ use crate::{process, setup, workspace};
 #[cfg(feature = "protos")]
 mod compile;
 #[cfg(feature = "protos")]
+mod describe;
+#[cfg(feature = "protos")]
+mod parse;
+#[cfg(feature = "protos")]
 mod prune;
 #[cfg(feature = "protos")]
 mod wanted;
@@ -27,7 +31,8 @@ pub(crate) fn run() -> Result<()> {
     #[cfg(feature = "protos")]
     {
         let root = workspace::root()?;
-        compile::generate(&definitions()?, &root.join("crates/envoy-proto"))
+        let scratch = setup::target_dir()?.join("protos/corrected");
+        compile::generate(&definitions()?, &scratch, &root.join("crates/envoy-proto"))
     }
     #[cfg(not(feature = "protos"))]
     {

@@ -45,12 +45,6 @@ const GUARDS: &[Guard] = &[
         without: "whom an extension keeps out would be let in",
     },
     Guard {
-        kinds: DEFAULTS,
-        path: &["Config", "envoy_public_listener_json"],
-        asks: Asks::Given,
-        without: "whom that listener keeps out would be let in",
-    },
-    Guard {
         kinds: &["service-defaults"],
         path: &["RateLimits"],
         asks: Asks::Given,

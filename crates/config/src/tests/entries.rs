@@ -83,10 +83,6 @@ fn n_161_an_entry_whose_absence_would_leave_something_open_stops_the_start() {
             "whom an extension",
         ),
         (
-            "kind = \"proxy-defaults\" config { envoy_public_listener_json = \"{}\" }",
-            "whom that listener keeps out",
-        ),
-        (
             "kind = \"service-defaults\" name = \"db\" rate_limits { instance_level { requests_per_second = 5 } }",
             "requests would not be limited",
         ),

@@ -17,6 +17,7 @@ mod differ;
 mod disk;
 mod entries;
 mod envoy_bootstrap;
+mod envoy_given;
 mod envoy_logs;
 mod envoy_routes;
 mod envoy_sidecar;

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use concord_proxycfg::{Feature, NotUnderstood, Understood};
 
-use crate::world::{World, sidecar};
+use crate::world::{World, plain, sidecar};
 
 fn understood(names: &[&str]) -> Understood {
     let bytes = rmp_serde::to_vec_named(names).unwrap();
@@ -37,6 +37,22 @@ fn a_snapshot_needs_what_is_in_it() {
     world.register(sidecar("web", vec![]));
     let needs = BTreeSet::from([Feature::Proxy, Feature::Roots, Feature::Intentions, Feature::Listeners]);
     assert_eq!(world.snapshot().needs(), needs);
+}
+
+#[test]
+fn n_294_a_public_listener_of_an_operator_is_not_for_a_proxy_that_would_pass_over_it() {
+    let mut world = World::published();
+    let with = |text: &str| {
+        let mut own = sidecar("web", vec![]);
+        own.proxy.as_mut().unwrap().config = serde_json::from_str(text).unwrap();
+        own
+    };
+    world.register(with(r#"{"envoy_public_listener_json": "{}"}"#));
+    let refused = plain().covers(world.snapshot()).expect_err("it would be passed over");
+    assert!(refused.to_string().contains("envoy_public_listener_json"), "{refused}");
+    assert_eq!(Understood::of(Feature::ALL).covers(world.snapshot()), Ok(()));
+    world.register(with(r#"{"envoy_public_listener_json": ""}"#));
+    assert_eq!(plain().covers(world.snapshot()), Ok(()));
 }
 
 #[test]

@@ -52,7 +52,8 @@ fn who_attaches_is_understood_as_it_was_meant() {
     let (node, proxy) = (NodeName::parse("n1").unwrap(), InstanceId::parse("web-sidecar-proxy").unwrap());
     let registered = ProxyTarget::Registered { node: Some(node), proxy };
     check("attach-registered", &Attach::new(registered.clone(), Understood::of(FIRST)));
-    check("attach-by-entries", &Attach::new(registered.clone(), Understood::of(Feature::ALL)));
+    let by_entries = FIRST.into_iter().chain([Feature::Entries, Feature::DiscoveryChains]);
+    check("attach-by-entries", &Attach::new(registered.clone(), Understood::of(by_entries)));
     let few = Understood::of([Feature::Proxy, Feature::Roots]);
     check("attach-keyless", &Attach { leaf: LeafFrom::Agent, ..Attach::new(registered, few) });
     let db = DescribedUpstream { service: name("db"), bind: ([127, 0, 0, 1], 9191).into() };

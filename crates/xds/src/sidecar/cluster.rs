@@ -11,7 +11,7 @@ use concord_envoy_proto::envoy::config::cluster::v3::cluster::{
     LbPolicy, LeastRequestLbConfig, RingHashLbConfig,
 };
 use concord_envoy_proto::envoy::config::cluster::v3::{CircuitBreakers, Cluster as Form, OutlierDetection};
-use concord_envoy_proto::envoy::config::core::v3::{Address, Http2ProtocolOptions};
+use concord_envoy_proto::envoy::config::core::v3::{Address, Http2ProtocolOptions, TransportSocket};
 use concord_envoy_proto::envoy::extensions::clusters::aggregate::v3::ClusterConfig as Aggregate;
 use concord_envoy_proto::envoy::extensions::upstreams::http::v3::HttpProtocolOptions;
 use concord_envoy_proto::envoy::extensions::upstreams::http::v3::http_protocol_options::explicit_http_config::ProtocolConfig;
@@ -26,17 +26,19 @@ use concord_proxycfg::{
     InboundListener, LOCAL_CONNECT_TIMEOUT_ENVOY, LocalTarget, Target, TargetId, UpstreamLimits,
 };
 
+use super::given::Given;
 use super::{address, endpoint, tls};
 use crate::names;
 use crate::resource::{Resource, ResourceType};
 
 /// A cluster to be made for upstreams.
-#[derive(Clone, Debug)]
 pub(super) enum Cluster {
     /// A service, whose instances are discovered.
     Service(Destination),
     /// The first of these clusters that has a healthy instance.
     Failover { members: Vec<String>, connect_timeout: Duration },
+    /// A service whose cluster an operator has written.
+    Given(Destination, Box<Given>),
 }
 
 /// A service whose instances are discovered. Several upstreams may lead to it.
@@ -74,16 +76,25 @@ pub(super) fn local_app(inbound: &InboundListener, protocol: Option<Protocol>) -
 }
 
 /// A cluster of upstreams.
-pub(super) fn outbound(name: String, own: &Cluster, trust_domain: &TrustDomain) -> Resource {
+pub(super) fn outbound(name: String, own: Cluster, trust_domain: &TrustDomain) -> Resource {
     match own {
-        Cluster::Service(own) => service(name, own, trust_domain),
-        Cluster::Failover { members, connect_timeout } => failover(name, members, *connect_timeout),
+        Cluster::Service(own) => service(name, &own, trust_domain),
+        Cluster::Failover { members, connect_timeout } => failover(name, &members, connect_timeout),
+        Cluster::Given(own, mut given) => {
+            given.expect(&proof(&own, trust_domain));
+            given.resource().with_child(ResourceType::Endpoint, name)
+        }
     }
+}
+
+/// Whom the instances must prove to be. Nobody proves the identity of an unknown target.
+fn proof(own: &Destination, trust_domain: &TrustDomain) -> TransportSocket {
+    let expected = own.instances.as_ref().map(|target| identity(&target.id, trust_domain));
+    tls::upstream(own.sni.clone(), expected.unwrap_or_default())
 }
 
 fn service(name: String, own: &Destination, trust_domain: &TrustDomain) -> Resource {
     let (lb_policy, lb_config) = balancing(own.balancer.as_ref());
-    let expected = own.instances.as_ref().map(|target| identity(&target.id, trust_domain));
     let cluster = Form {
         name: name.clone(),
         alt_stat_name: name.clone(),
@@ -100,8 +111,7 @@ fn service(name: String, own: &Destination, trust_domain: &TrustDomain) -> Resou
             healthy_panic_threshold: Some(Percent { value: 0.0 }),
             ..CommonLbConfig::default()
         }),
-        // Nobody proves the identity of an unknown target.
-        transport_socket: Some(tls::upstream(own.sni.clone(), expected.unwrap_or_default())),
+        transport_socket: Some(proof(own, trust_domain)),
         typed_extension_protocol_options: if own.http2 { http2() } else { BTreeMap::new() },
         ..Form::default()
     };

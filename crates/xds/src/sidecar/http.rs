@@ -15,6 +15,7 @@ use concord_proxycfg::ProxySnapshot;
 use super::inbound::Incoming;
 use super::jwt::Issuer;
 use super::manager::{self, filter};
+use super::requests::Judge;
 use super::{jwt, requests};
 use crate::access_log::Logs;
 use crate::names;
@@ -52,6 +53,14 @@ pub(super) fn inbound(
         }),
         ..manager::by_routes(name(), name(), filters(issuers, protocol), logs)
     }
+}
+
+/// What judges requests in a manager whose routes are not ours.
+pub(super) fn judging(issuers: &[Issuer], judge: &Judge<'_>) -> Vec<HttpFilter> {
+    let tokens = jwt::authentication(issuers).map(|own| filter(names::JWT_FILTER, &own));
+    let (denying, allowing) = judge.whole();
+    let denying = denying.map(|own| filter(names::DENYING_FILTER, &own));
+    tokens.into_iter().chain(denying).chain([filter(names::GUARD_FILTER, &allowing)]).collect()
 }
 
 fn filters(issuers: &[Issuer], protocol: Protocol) -> Vec<HttpFilter> {

@@ -17,6 +17,7 @@ use concord_model::proxy::Settings;
 use concord_proxycfg::{BindAddress, HANDSHAKE_TIMEOUT, InboundListener, OutboundListener, ProxySnapshot};
 use prost::{Message, Name};
 
+use super::given::{Fault, Given, Requests};
 use super::inbound::{self, Incoming};
 use super::jwt::Issuer;
 use super::{address, http, intentions, manager, tls};
@@ -65,6 +66,19 @@ pub(super) fn public(
         }
         None => resource.naming([names::LOCAL_APP.to_owned()]),
     }
+}
+
+/// A public listener that an operator has written, with TLS and the intentions put into it.
+pub(super) fn guarded(
+    mut given: Given,
+    snapshot: &ProxySnapshot,
+    incoming: &Incoming<'_>,
+    requests: Option<&Requests>,
+) -> Result<Resource, Fault> {
+    let protocol = inbound::http_protocol(snapshot);
+    let tls = tls::downstream(&snapshot.roots.trust_domain, incoming.tls(), protocol);
+    given.guard(&tls, &judge(snapshot), requests)?;
+    Ok(given.resource())
 }
 
 fn limit(most: u32) -> Filter {

@@ -15,12 +15,14 @@ use std::time::Duration;
 
 use concord_model::chain::{ChainNode, ChainTarget, CompiledChain, ResolverNode};
 use concord_model::entry::Protocol;
+use concord_model::proxy::Settings;
 use concord_model::sni;
-use concord_proxycfg::{ChainStep, Leads, OutboundListener, ProxySnapshot, Target, TargetId};
+use concord_proxycfg::{ChainStep, Leads, ListenerId, OutboundListener, ProxySnapshot, Target, TargetId};
 
 use super::cluster::{self, Cluster, Destination};
+use super::given::{self, Fault, Given};
 use super::outcome::{Configuration, Unserved};
-use super::{address, endpoint, listener, replacing, route};
+use super::{address, endpoint, listener, route};
 use crate::access_log::Logs;
 use crate::names;
 use crate::resource::ResourceType;
@@ -30,17 +32,21 @@ pub(super) fn add(snapshot: &ProxySnapshot, logs: &Logs, built: &mut Configurati
     let mut clusters = BTreeMap::new();
     for own in snapshot.outbound() {
         match Upstream::read(snapshot, own) {
-            Ok(upstream) => upstream.add(&mut clusters, logs, built),
+            Ok(upstream) => {
+                if let Err(unserved) = upstream.add(&mut clusters, logs, built) {
+                    built.unserved.push(unserved);
+                }
+            }
             Err(unserved) => built.unserved.push(unserved),
         }
     }
     for (name, cluster) in clusters {
-        if let Cluster::Service(own) = &cluster {
+        if let Cluster::Service(own) | Cluster::Given(own, _) = &cluster {
             add_instances(&name, own, built);
         }
         built
             .resources
-            .insert(ResourceType::Cluster, cluster::outbound(name, &cluster, &snapshot.roots.trust_domain));
+            .insert(ResourceType::Cluster, cluster::outbound(name, cluster, &snapshot.roots.trust_domain));
     }
 }
 
@@ -71,9 +77,6 @@ impl<'a> Upstream<'a> {
                 return Err(Unserved::Refused { upstream: upstream(), refusal: refusal.clone() });
             }
         };
-        if let Some(key) = replacing::of_upstream(&listener.settings) {
-            return Err(Unserved::Setting { upstream: upstream(), key });
-        }
         let chain = snapshot.chains.get(chain).expect("a snapshot has what its listeners name");
         let ChainStep::Compiled(chain) = &chain.start else {
             return Err(Unserved::NoChain { upstream: upstream() });
@@ -84,20 +87,78 @@ impl<'a> Upstream<'a> {
         Ok(Self { snapshot, listener, chain })
     }
 
-    fn add(&self, clusters: &mut BTreeMap<String, Cluster>, logs: &Logs, built: &mut Configuration) {
-        for node in self.chain.nodes.values() {
-            if let ChainNode::Resolver(node) = node {
-                self.add_clusters(node, clusters, built);
-            }
+    fn add(
+        &self,
+        clusters: &mut BTreeMap<String, Cluster>,
+        logs: &Logs,
+        built: &mut Configuration,
+    ) -> Result<(), Unserved> {
+        let listener = self.given(given::LISTENER, Given::listener, built)?;
+        let cluster = self.given(given::CLUSTER, Given::cluster, built)?;
+        let (needed, is_ours) = (self.first_cluster(), listener.is_none());
+        if let Some(taken) = listener.as_ref().filter(|own| is_taken(ResourceType::Listener, own, built)) {
+            return Err(self.unusable(given::LISTENER, Fault::Taken(taken.name.clone())));
         }
-        let resource = match self.chain.protocol.is_http() {
-            true => {
-                built.resources.insert(ResourceType::Route, route::configuration(self.listener, self.chain));
-                listener::requests(self.listener, self.chain, logs)
-            }
-            false => listener::connections(self.listener, self.chain, &self.first_cluster(), logs),
+        if let Some(taken) = cluster.as_ref().filter(|own| is_taken(ResourceType::Cluster, own, built)) {
+            return Err(self.unusable(given::CLUSTER, Fault::Taken(taken.name.clone())));
+        }
+        if let Some(own) = cluster.as_ref().filter(|own| is_ours && own.name != needed) {
+            let found = own.name.clone();
+            return Err(self.unusable(given::CLUSTER, Fault::Name { found, needed }));
+        }
+        let led_to = cluster.as_ref().map_or(needed, |own| own.name.clone());
+        self.add_all_clusters(cluster, clusters, built);
+        if self.chain.protocol.is_http() {
+            built.resources.insert(ResourceType::Route, route::configuration(self.listener, self.chain));
+        }
+        let resource = match listener {
+            Some(given) if self.chain.protocol.is_http() => given.resource(),
+            Some(given) => given.resource().naming([led_to]),
+            None if self.chain.protocol.is_http() => listener::requests(self.listener, self.chain, logs),
+            None => listener::connections(self.listener, self.chain, &led_to, logs),
         };
         built.resources.insert(ResourceType::Listener, resource);
+        Ok(())
+    }
+
+    /// What an operator has written under a key. It counts only while no entry says anything about the service.
+    fn given(
+        &self,
+        key: &'static str,
+        read: impl Fn(&Settings, &str) -> Result<Option<Given>, Fault>,
+        built: &mut Configuration,
+    ) -> Result<Option<Given>, Unserved> {
+        let settings = &self.listener.settings;
+        if self.chain.default {
+            return read(settings, key).map_err(|fault| self.unusable(key, fault));
+        }
+        if !matches!(given::text(settings, key), Ok(None)) {
+            built.unserved.push(Unserved::PassedOver { upstream: self.listener.upstream.clone(), key });
+        }
+        Ok(None)
+    }
+
+    fn unusable(&self, key: &'static str, fault: Fault) -> Unserved {
+        Unserved::Given { of: ListenerId::Upstream(self.listener.upstream.clone()), key, fault }
+    }
+
+    /// Adds the clusters to which the chain leads. What an operator has written takes the place of the only one.
+    fn add_all_clusters(
+        &self,
+        mut given: Option<Given>,
+        clusters: &mut BTreeMap<String, Cluster>,
+        built: &mut Configuration,
+    ) {
+        for node in self.chain.nodes.values() {
+            let ChainNode::Resolver(node) = node else { continue };
+            match given.take() {
+                Some(given) => {
+                    let destination = self.destination(&node.target, node, built);
+                    clusters.insert(given.name.clone(), Cluster::Given(destination, Box::new(given)));
+                }
+                None => self.add_clusters(node, clusters, built),
+            }
+        }
     }
 
     /// The cluster of connections. A chain without requests begins with a resolver.
@@ -137,13 +198,26 @@ impl<'a> Upstream<'a> {
         clusters: &mut BTreeMap<String, Cluster>,
         built: &mut Configuration,
     ) {
+        let destination = self.destination(target, node, built);
+        match clusters.get_mut(&name) {
+            Some(Cluster::Service(known)) => {
+                known.limits = cluster::stricter(known.limits, destination.limits)
+            }
+            Some(Cluster::Failover { .. } | Cluster::Given(..)) => {}
+            None => {
+                clusters.insert(name, Cluster::Service(destination));
+            }
+        }
+    }
+
+    fn destination(&self, target: &str, node: &ResolverNode, built: &mut Configuration) -> Destination {
         let target = &self.chain.targets[target];
         let instances = self.instances(target);
         if instances.is_none() {
             let (upstream, target) = (self.listener.upstream.clone(), target.id.clone());
             built.unserved.push(Unserved::Peer { upstream, target });
         }
-        let destination = Destination {
+        Destination {
             instances,
             sni: target.sni.clone(),
             connect_timeout: connect_timeout(node),
@@ -151,14 +225,6 @@ impl<'a> Upstream<'a> {
             limits: self.listener.limits,
             passive: self.listener.passive_health_check,
             balancer: node.load_balancer.clone(),
-        };
-        match clusters.get_mut(&name) {
-            Some(Cluster::Service(known)) => {
-                known.limits = cluster::stricter(known.limits, destination.limits)
-            }
-            Some(Cluster::Failover { .. }) | None => {
-                clusters.insert(name, Cluster::Service(destination));
-            }
         }
     }
 
@@ -166,6 +232,11 @@ impl<'a> Upstream<'a> {
         let id = TargetId::of_chain(target)?;
         Some(Arc::clone(&self.snapshot.targets.get(&id)?.value))
     }
+}
+
+/// Whether another resource has the name of what an operator has written.
+fn is_taken(kind: ResourceType, own: &Given, built: &Configuration) -> bool {
+    built.resources.find(kind, &own.name).is_some()
 }
 
 fn connect_timeout(node: &ResolverNode) -> Duration {

@@ -1,8 +1,9 @@
 //! What becomes of a snapshot: resources, and what has none.
 
 use concord_model::sni::SniError;
-use concord_proxycfg::{MixedSections, Refusal, UpstreamId};
+use concord_proxycfg::{ListenerId, MixedSections, Refusal, UpstreamId};
 
+use super::given::Fault;
 use crate::access_log::FormatFault;
 use crate::resource::ResourceSet;
 
@@ -15,7 +16,7 @@ pub struct Configuration {
     pub unserved: Vec<Unserved>,
 }
 
-/// A part of the snapshot for which Envoy gets no resource.
+/// A part of the snapshot for which Envoy gets no resource, or another one than it says.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum Unserved {
     /// An upstream that nobody could serve.
@@ -26,9 +27,19 @@ pub enum Unserved {
         /// Why.
         refusal: Refusal,
     },
-    /// An upstream has a setting that replaces what Envoy is given.
-    #[error("upstream {upstream}: not available yet: config key {key:?}")]
-    Setting {
+    /// What an operator has written in place of a listener or cluster cannot be used.
+    #[error("{of}: config key {key:?}: {fault}")]
+    Given {
+        /// Whose listener or cluster it is.
+        of: ListenerId,
+        /// The key.
+        key: &'static str,
+        /// Why.
+        fault: Fault,
+    },
+    /// What an operator has written for an upstream counts only while no entry says where its requests go.
+    #[error("upstream {upstream}: config key {key:?} has no effect: entries say where its requests go")]
+    PassedOver {
         /// The upstream.
         upstream: UpstreamId,
         /// The key.

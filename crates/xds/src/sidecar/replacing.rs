@@ -1,19 +1,13 @@
-//! Settings that replace what Envoy is given as a whole. To pass over them would allow what they were to prevent.
+//! Settings that replace a part of what Envoy is given, and are not available yet. To pass over them would allow what
+//! they were to prevent.
 
 use concord_model::proxy::Settings;
 
-const OF_PROXY: [&str; 3] =
-    ["envoy_public_listener_json", "envoy_local_cluster_json", "envoy_listener_tracing_json"];
-const OF_UPSTREAM: [&str; 2] = ["envoy_listener_json", "envoy_cluster_json"];
+const OF_PROXY: [&str; 1] = ["envoy_listener_tracing_json"];
 
 /// The first such setting of a proxy.
 pub(super) fn of_proxy(settings: &Settings) -> Option<&'static str> {
     first(settings, &OF_PROXY)
-}
-
-/// The first such setting of an upstream.
-pub(super) fn of_upstream(settings: &Settings) -> Option<&'static str> {
-    first(settings, &OF_UPSTREAM)
 }
 
 fn first(settings: &Settings, keys: &[&'static str]) -> Option<&'static str> {

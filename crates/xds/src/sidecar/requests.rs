@@ -13,6 +13,7 @@ mod path;
 mod test;
 mod text;
 mod token;
+mod whole;
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -1,7 +1,8 @@
 //! A real Envoy judges random requests by our rules as the decision function does.
 //!
 //! One Envoy has a listener for each random mesh: the manager of requests and the routes that `sidecar` makes, without
-//! TLS. Which callers a rule is for is decided here, for one caller in each mesh; the rest Envoy decides.
+//! TLS, or the one that an operator has written with our rules put into it. Which callers a rule is for is decided
+//! here, for one caller in each mesh; the rest Envoy decides.
 
 mod client;
 mod fixed;
@@ -23,9 +24,10 @@ use concord_envoy_proto::envoy::config::rbac::v3::principal::Identifier;
 use concord_envoy_proto::envoy::config::rbac::v3::{Principal, Rbac};
 use concord_envoy_proto::envoy::config::route::v3::route::Action as RouteTo;
 use concord_envoy_proto::envoy::config::route::v3::{DirectResponseAction, RouteConfiguration};
-use concord_envoy_proto::envoy::extensions::filters::http::rbac::v3::RbacPerRoute;
+use concord_envoy_proto::envoy::extensions::filters::http::rbac::v3::{Rbac as HttpRbac, RbacPerRoute};
 use concord_envoy_proto::envoy::extensions::filters::network::http_connection_manager::v3::HttpConnectionManager;
 use concord_envoy_proto::envoy::extensions::filters::network::http_connection_manager::v3::http_connection_manager::RouteSpecifier;
+use concord_envoy_proto::envoy::extensions::filters::network::http_connection_manager::v3::http_filter::ConfigType as HttpConfigType;
 use concord_mesh::intention::Policy;
 use concord_mesh::request::{Header, Received, Request};
 use concord_model::entry::{
@@ -37,7 +39,7 @@ use concord_model::intention::{
 use concord_model::{ServiceRef, Stamp};
 use concord_proxycfg::{ProxySnapshot, Versioned};
 use concord_xds::bootstrap::version::Version;
-use concord_xds::{ResourceType, sidecar};
+use concord_xds::{ResourceSet, ResourceType, sidecar};
 
 use self::client::Client;
 use self::process::Envoy;
@@ -74,19 +76,37 @@ struct Case {
     default: Action,
     settings: RequestNormalization,
     caller: ServiceRef,
+    /// Whether the listener is one that an operator has written.
+    given: bool,
 }
+
+/// A manager that an operator has written. It would read requests in another way.
+const GIVEN: &str = r#"{
+    "@type": "type.googleapis.com/envoy.config.listener.v3.Listener", "name": "given",
+    "filter_chains": [{"filters": [{"name": "http", "typed_config": {
+        "@type": "type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
+        "stat_prefix": "given", "strip_any_host_port": true, "merge_slashes": true,
+        "http_filters": [{"name": "envoy.filters.http.router", "typed_config": {
+            "@type": "type.googleapis.com/envoy.extensions.filters.http.router.v3.Router"}}],
+        "route_config": {"name": "given", "virtual_hosts": [{"name": "all", "domains": ["*"], "routes": [{
+            "match": {"prefix": "/"}, "direct_response": {"status": 200},
+            "response_headers_to_add": [{"header": {"key": "path", "value": "%REQ(:PATH)%"}}]}]}]}
+    }}]}]
+}"#;
 
 impl Case {
     fn random(random: &mut Random) -> Self {
         let names = names();
         let entries = entries(&names, random);
         let caller = names.service(random);
-        Self { entries, default: action(random), settings: settings(random), caller }
+        Self { entries, default: action(random), settings: settings(random), caller, given: false }
     }
 
     fn snapshot(&self) -> ProxySnapshot {
         let mut instance = world::sidecar(vec![]);
-        instance.proxy.as_mut().unwrap().config = world::settings(r#"{"protocol": "http"}"#);
+        let given = if self.given { GIVEN } else { "" };
+        let settings = serde_json::json!({"protocol": "http", "envoy_public_listener_json": given});
+        instance.proxy.as_mut().unwrap().config = world::settings(&settings.to_string());
         let made = snapshot(instance, self.entries.clone(), self.default, vec![]);
         let mut made = ProxySnapshot::clone(&made);
         for entry in tokens::providers().into_iter().chain([mesh(self.settings)]) {
@@ -98,24 +118,18 @@ impl Case {
     /// The listener at a socket, with the routes within.
     fn listener(&self, socket: &Path, version: Option<Version>) -> Listener {
         let built = sidecar(&self.snapshot(), version).unwrap().resources;
-        let public: Listener = message(&built, ResourceType::Listener, "public_listener:0.0.0.0:21000");
-        let mut routes: RouteConfiguration = message(&built, ResourceType::Route, "public_listener");
-        for route in routes.virtual_hosts.iter_mut().flat_map(|host| &mut host.routes) {
-            let answer = DirectResponseAction { status: 200, ..DirectResponseAction::default() };
-            route.action = Some(RouteTo::DirectResponse(answer));
-            // What the service would be sent.
-            route.response_headers_to_add.push(told("path", "%REQ(:PATH)%"));
-            for config in route.typed_per_filter_config.values_mut() {
-                let mut own: RbacPerRoute = unpacked(config);
-                self.settle(own.rbac.as_mut().unwrap().rules.as_mut().unwrap());
-                *config = any(&own);
-            }
-        }
+        let name = if self.given { "given" } else { "public_listener:0.0.0.0:21000" };
+        let public: Listener = message(&built, ResourceType::Listener, name);
         let Some(ConfigType::TypedConfig(config)) = &public.filter_chains[0].filters[0].config_type else {
             panic!("no manager")
         };
         let mut manager: HttpConnectionManager = unpacked(config);
-        manager.route_specifier = Some(RouteSpecifier::RouteConfig(routes));
+        if self.given {
+            self.settle_first(&mut manager);
+        } else {
+            let routes = self.routes(&built);
+            manager.route_specifier = Some(RouteSpecifier::RouteConfig(routes));
+        }
         manager.forward_client_cert_details = 0;
         manager.set_current_client_cert_details = None;
         let config_type = Some(ConfigType::TypedConfig(any(&manager)));
@@ -128,6 +142,36 @@ impl Case {
             address,
             filter_chains: vec![chain],
             ..Listener::default()
+        }
+    }
+
+    /// The routes, whose rules are settled, and which answer what the service would be sent.
+    fn routes(&self, built: &ResourceSet) -> RouteConfiguration {
+        let mut routes: RouteConfiguration = message(built, ResourceType::Route, "public_listener");
+        for route in routes.virtual_hosts.iter_mut().flat_map(|host| &mut host.routes) {
+            let answer = DirectResponseAction { status: 200, ..DirectResponseAction::default() };
+            route.action = Some(RouteTo::DirectResponse(answer));
+            // What the service would be sent.
+            route.response_headers_to_add.push(told("path", "%REQ(:PATH)%"));
+            for config in route.typed_per_filter_config.values_mut() {
+                let mut own: RbacPerRoute = unpacked(config);
+                self.settle(own.rbac.as_mut().unwrap().rules.as_mut().unwrap());
+                *config = any(&own);
+            }
+        }
+        routes
+    }
+
+    /// Settles the rules that stand before the filters of an operator.
+    fn settle_first(&self, manager: &mut HttpConnectionManager) {
+        let all = manager.http_filters.iter_mut();
+        for filter in all.filter(|own| own.name.starts_with("concord.intentions")) {
+            let Some(HttpConfigType::TypedConfig(config)) = &mut filter.config_type else {
+                panic!("no rules")
+            };
+            let mut own: HttpRbac = unpacked(config);
+            self.settle(own.rules.as_mut().unwrap());
+            *config = any(&own);
         }
     }
 
@@ -312,7 +356,8 @@ fn compare(way: &Way) {
     let mut random = Random::new(seed);
     let (mut total, mut plain, mut allowed, mut stricter) = (0, 0, 0, 0);
     while total < wanted {
-        let cases: Vec<_> = (0..MESHES).map(|_| Case::random(&mut random)).collect();
+        let case = |at| Case { given: at % 4 == 0, ..Case::random(&mut random) };
+        let cases: Vec<_> = (0..MESHES).map(case).collect();
         let envoy = Envoy::start(&way.program, way.joins, |directory| {
             let socket = |at: usize| directory.join(format!("{at}.sock"));
             let listener = |(at, case): (usize, &Case)| case.listener(&socket(at), way.version);

