@@ -70,15 +70,13 @@ async fn lead(core: &Core, queue: &mut Queue) {
             () = driver.work() => {}
             never = queue.keep(&*core.world.clock) => match never {},
         }
+        driver.show_expiry();
         let pause = driver.pause();
         tokio::select! {
             biased;
             ask = queue.next() => driver.asked = Some(ask),
             () = core.ca.look.notified() => driver.tell(Event::Tick),
-            () = core.world.clock.sleep(pause) => {
-                driver.show_expiry();
-                driver.tell(Event::Tick);
-            }
+            () = core.world.clock.sleep(pause) => driver.tell(Event::Tick),
         }
     }
 }
