@@ -80,7 +80,7 @@ fn add_inbound(
     let mut issuers = Vec::new();
     let mut rules = None;
     if let Some(protocol) = protocol {
-        issuers = jwt::issuers(&incoming.providers(&snapshot.intentions), &mut built.unserved);
+        issuers = jwt::issuers(&incoming.providers(&snapshot.intentions), envoy, &mut built.unserved);
         let timeouts = Timeouts::read(snapshot)?;
         let judge = Judge {
             section: &snapshot.intentions,

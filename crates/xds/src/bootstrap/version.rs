@@ -10,6 +10,9 @@ pub const TESTED: [(u32, u32); 2] = [(1, 40), (1, 36)];
 /// The first whose rules can name the source of metadata.
 const SOURCED_METADATA: (u32, u32) = (1, 33);
 
+/// The first whose filter of tokens can be told to verify none that never ends. Older ones pass over the word.
+const REQUIRED_EXPIRATION: (u32, u32) = (1, 31);
+
 /// A version of Envoy.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub struct Version {
@@ -49,6 +52,12 @@ impl Version {
     #[must_use]
     pub fn knows_sourced_metadata(self) -> bool {
         (self.major, self.minor) >= SOURCED_METADATA
+    }
+
+    /// Whether its filter of tokens can be told to verify none that never ends.
+    #[must_use]
+    pub fn knows_required_expiration(self) -> bool {
+        (self.major, self.minor) >= REQUIRED_EXPIRATION
     }
 
     /// Whether it can be used.

@@ -26,6 +26,7 @@ use concord_model::entry::{
 
 use super::outcome::Unserved;
 use super::{address, endpoint, tls};
+use crate::bootstrap::version::Version;
 use crate::names;
 use crate::resource::Resource;
 
@@ -42,10 +43,14 @@ pub(super) struct Issuer {
 
 /// The issuers of these entries. One whose keys Envoy cannot be given is left out: it verifies no token, so that whoever
 /// must show one is denied.
-pub(super) fn issuers(entries: &[(&str, &JwtProvider)], unserved: &mut Vec<Unserved>) -> Vec<Issuer> {
+pub(super) fn issuers(
+    entries: &[(&str, &JwtProvider)],
+    envoy: Option<Version>,
+    unserved: &mut Vec<Unserved>,
+) -> Vec<Issuer> {
     let mut issuers = Vec::with_capacity(entries.len());
     for (name, own) in entries {
-        match issuer(name, own) {
+        match issuer(name, own, envoy) {
             Ok(issuer) => issuers.push(issuer),
             Err(reason) => unserved.push(reason),
         }
@@ -53,11 +58,11 @@ pub(super) fn issuers(entries: &[(&str, &JwtProvider)], unserved: &mut Vec<Unser
     issuers
 }
 
-fn issuer(name: &str, own: &JwtProvider) -> Result<Issuer, Unserved> {
+fn issuer(name: &str, own: &JwtProvider, envoy: Option<Version>) -> Result<Issuer, Unserved> {
     let remote = own.json_web_key_set.as_ref().filter(|set| set.local.is_none());
     let remote = remote.and_then(|set| set.remote.as_ref());
     let server = remote.map(|remote| key_server(name, remote)).transpose()?;
-    Ok(Issuer { name: name.to_owned(), provider: provider(name, own)?, server })
+    Ok(Issuer { name: name.to_owned(), provider: provider(name, own, envoy)?, server })
 }
 
 /// The filter that verifies tokens; `None`: there is no issuer.
@@ -102,11 +107,12 @@ fn requires(own: RequiresType) -> JwtRequirement {
     JwtRequirement { requires_type: Some(own) }
 }
 
-fn provider(name: &str, own: &JwtProvider) -> Result<Provider, Unserved> {
+fn provider(name: &str, own: &JwtProvider, envoy: Option<Version>) -> Result<Provider, Unserved> {
     let mut provider = Provider {
         issuer: own.issuer.clone(),
         audiences: own.audiences.clone(),
-        require_expiration: true,
+        // The rules ask for the end of a token, too, for the Envoys that do not know this.
+        require_expiration: envoy.is_some_and(Version::knows_required_expiration),
         payload_in_metadata: names::token_payload(name),
         clock_skew_seconds: own.clock_skew_seconds,
         jwt_cache_config: own

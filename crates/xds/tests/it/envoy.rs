@@ -43,6 +43,7 @@ use concord_xds::{ResourceSet, ResourceType, sidecar};
 
 use self::client::Client;
 use self::process::Envoy;
+pub(crate) use self::process::skipped;
 use crate::intentions::is;
 use crate::made_request::{Sent, entries, names, settings};
 use crate::random::{Random, action};
@@ -71,7 +72,7 @@ fn ways(test: &str) -> Vec<Way> {
 const MESHES: usize = 40;
 
 /// A random mesh and a caller in it.
-struct Case {
+pub(crate) struct Case {
     entries: Vec<ServiceIntentions>,
     default: Action,
     settings: RequestNormalization,
@@ -95,14 +96,14 @@ const GIVEN: &str = r#"{
 }"#;
 
 impl Case {
-    fn random(random: &mut Random) -> Self {
+    pub(crate) fn random(random: &mut Random) -> Self {
         let names = names();
         let entries = entries(&names, random);
         let caller = names.service(random);
         Self { entries, default: action(random), settings: settings(random), caller, given: false }
     }
 
-    fn snapshot(&self) -> ProxySnapshot {
+    pub(crate) fn snapshot(&self) -> ProxySnapshot {
         let mut instance = world::sidecar(vec![]);
         let given = if self.given { GIVEN } else { "" };
         let settings = serde_json::json!({"protocol": "http", "envoy_public_listener_json": given});

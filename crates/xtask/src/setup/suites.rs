@@ -15,13 +15,15 @@ use crate::workspace;
 /// The oldest Node whose test runner prints the format that we read.
 const NODE_OLDEST: u32 = 20;
 
-/// The directory of the suite's Go modules.
+/// The directory of the Go modules of the suite, and of the program that reads what Envoys are told.
 pub(super) fn go_modules() -> Result<PathBuf> {
-    let (dir, modules) = (sources("go")?, cache()?.join("go-modules"));
-    let mut command = Command::new(go::toolchain()?);
-    command.current_dir(dir).args(["mod", "download"]).env("GOMODCACHE", &modules);
-    command.env("GOFLAGS", "-mod=readonly -modcacherw").env("GOWORK", "off").env("GOTOOLCHAIN", "local");
-    process::capture("go mod download", &mut command)?;
+    let modules = cache()?.join("go-modules");
+    for own in ["go", "envoy"] {
+        let mut command = Command::new(go::toolchain()?);
+        command.current_dir(sources(own)?).args(["mod", "download"]).env("GOMODCACHE", &modules);
+        command.env("GOFLAGS", "-mod=readonly -modcacherw").env("GOWORK", "off").env("GOTOOLCHAIN", "local");
+        process::capture("go mod download", &mut command)?;
+    }
     Ok(modules)
 }
 

@@ -21,13 +21,18 @@ const PATIENCE: Duration = Duration::from_secs(60);
 pub(crate) fn program(test: &str, variable: &str) -> Option<OsString> {
     let program = std::env::var_os(variable).filter(|program| Path::new(program).is_file());
     if program.is_none() {
-        println!("SKIPPED: {test}: {variable} names no program");
-        if let Some(path) = std::env::var_os("CONCORD_TEST_SKIPS") {
-            let file = fs::OpenOptions::new().create(true).append(true).open(path);
-            let _ = file.and_then(|mut file| writeln!(file, "{test}: {variable} names no program"));
-        }
+        skipped(test, &format!("{variable} names no program"));
     }
     program
+}
+
+/// Says that a test is skipped, so that it is not counted as passed.
+pub(crate) fn skipped(test: &str, reason: &str) {
+    println!("SKIPPED: {test}: {reason}");
+    if let Some(path) = std::env::var_os("CONCORD_TEST_SKIPS") {
+        let file = fs::OpenOptions::new().create(true).append(true).open(path);
+        let _ = file.and_then(|mut file| writeln!(file, "{test}: {reason}"));
+    }
 }
 
 pub(crate) struct Envoy {
