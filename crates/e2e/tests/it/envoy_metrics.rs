@@ -110,7 +110,7 @@ fn has(scrapes: &[Scrape], metric: &str, labels: &BTreeSet<String>) -> bool {
                 line.contains(&format!("{{{label}=\"")) || line.contains(&format!(",{label}=\""))
             })
     };
-    scrapes.iter().any(|own| own.lines(metric).iter().any(|line| fits(line)))
+    scrapes.iter().any(|own| own.lines(metric).iter().any(&fits))
 }
 
 #[test]
