@@ -273,6 +273,22 @@ async fn n_19_frames_that_make_us_reset_end_with_goaway() {
 }
 
 #[tokio::test]
+async fn n_321_an_empty_authority_is_none_and_a_wrong_one_is_refused() {
+    let request = |authority: &[u8]| {
+        let length = u8::try_from(authority.len()).unwrap();
+        [&b"\x83\x86\x04\x02/x\x01"[..], &[length], authority].concat()
+    };
+    let came = async |authority: &[u8], until| {
+        heard(&[HELLO, &frame(1, 5, 1, &request(authority))].concat(), until).await.1
+    };
+    assert_eq!(came(b"", 1).await, 1, "Go's client sends it if its target names no host");
+    assert_eq!(came(b"a", 1).await, 1);
+    for wrong in [&b" "[..], b"a/b", b"a b", b"[::1", b"\xff"] {
+        assert_eq!(came(wrong, 0).await, 0, "{wrong:?}");
+    }
+}
+
+#[tokio::test]
 async fn n_15_a_head_that_never_ends_ends_with_goaway() {
     // Headers one after the other, each in its own frame, and fewer than the limit of empty frames.
     let more = frame(9, 0, 1, b"\0\x01x\x01y").repeat(limits::IDLE_FRAMES as usize / 2);
