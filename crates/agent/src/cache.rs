@@ -26,6 +26,7 @@ mod health;
 mod instances;
 mod intentions;
 mod matching;
+mod proxy;
 mod roots;
 mod slot;
 mod table;

@@ -1,17 +1,18 @@
-//! Snapshots for the sidecars registered here, and for proxies that describe themselves (D15). Each stream has one
-//! state machine, which the cache feeds.
+//! Snapshots for the sidecars registered here, at a server also for those that are registered in the catalog alone
+//! (D61), and for proxies that describe themselves (D15). Each stream has one state machine, which the cache feeds.
 //!
 //! ```text
-//! local registrations, ┐
-//! or what it says      │
-//! cache, per watch ────┼─► proxycfg::Proxy ─► latest snapshot ─► what differs, by section ─► proxy
-//! the token's rights ──┘ (denied: the stream ends with the error)
+//! feed: local registration, ┐
+//! catalog, what it says     │
+//! cache, per watch ─────────┼─► proxycfg::Proxy ─► latest snapshot ─► what differs, by section ─► proxy
+//! the token's rights ───────┘ (denied: the stream ends with the error)
 //! ```
 //!
 //! Each stream's machine uses the rights of the caller that attached. Two streams of the same proxy share what the
 //! cache shares, and nothing else. A slow proxy first gets one change completely; changes that arrive meanwhile are
 //! merged into one.
 
+mod feed;
 mod stream;
 mod watching;
 
@@ -20,23 +21,28 @@ use std::sync::Arc;
 
 use concord_ca::Csr;
 use concord_model::ca::LeafCertificate;
-use concord_model::catalog::NodeScope;
-use concord_model::{Secret, ServiceRef};
-use concord_rpc::request::SignLeaf;
+use concord_model::catalog::ServiceInstance;
+use concord_model::{InstanceId, NodeName, Secret};
+use concord_proxycfg::DescribedProxy;
+use concord_rpc::request::{FollowProxy, SignLeaf};
 use concord_rpc::{
-    Attach, Head, ProxyTarget, RpcError, ServerApi, ServerApiExt, SnapshotSource, SnapshotStream,
+    Attach, Caller, Consistency, Head, ProxyTarget, RpcError, ServerApi, ServerApiExt, SnapshotSource,
+    SnapshotStream,
 };
 use futures::future::BoxFuture;
 use futures::{FutureExt, StreamExt};
 use tokio::sync::{Semaphore, mpsc};
 use tokio_stream::wrappers::ReceiverStream;
 
-use self::stream::{Attached, Standing, require_proxy};
+use self::feed::{CatalogFeed, Feed, LocalFeed};
+use self::stream::{Attached, Standing, require_proxy, service_of, unknown};
+use self::watching::{Watched, Watching};
 use crate::answers::Answers;
 use crate::callers::Callers;
 use crate::checks::Runners;
+use crate::config::AgentConfig;
 use crate::connect::Connect;
-use crate::limits::PROXY_MESSAGES;
+use crate::limits::{PROXY_INPUTS, PROXY_MESSAGES};
 use crate::local::LocalView;
 use crate::site::Site;
 
@@ -86,15 +92,16 @@ impl SnapshotSource for Proxies {
 impl Proxies {
     async fn attach_proxy(&self, attach: Attach, token: Option<&Secret>) -> Result<SnapshotStream, RpcError> {
         let caller = self.callers.resolve(token).await?;
-        let (standing, service) = self.standing(&attach.proxy)?;
-        require_proxy(&caller, &service)?;
+        let (standing, source) = self.standing(&caller, &attach.proxy).await?;
+        require_proxy(&caller, &standing.service)?;
         require_understanding(&attach)?;
         let busy =
             || RpcError::Busy("too many proxies are attached to this agent, try again later".to_owned());
         let permit = self.streams.clone().try_acquire_owned().map_err(|_| busy())?;
         let follow = self.callers.tokens.follow(&caller)?;
         let (messages, stream) = mpsc::channel(PROXY_MESSAGES);
-        let attached = Attached::new(self.clone(), standing, attach, follow, messages);
+        let feed = self.feed(&standing, source, token.cloned());
+        let attached = Attached::new(self.clone(), (standing, feed), attach, follow, messages);
         self.site.scope.spawn("follow a proxy", async move {
             attached.run().await;
             drop(permit);
@@ -109,13 +116,14 @@ impl Proxies {
         csr: String,
     ) -> Result<LeafCertificate, RpcError> {
         let caller = self.callers.resolve(token).await?;
-        let (standing, service) = self.standing(target)?;
-        require_proxy(&caller, &service)?;
+        let (standing, source) = self.standing(&caller, target).await?;
+        let service = &standing.service;
+        require_proxy(&caller, service)?;
         let parsed = Csr::parse(&csr).map_err(|refusal| RpcError::Invalid(refusal.to_string()))?;
         let identity = parsed.identity.service().ok_or_else(|| {
             RpcError::Invalid("CSR: a proxy's certificate speaks for a service; name one".to_owned())
         })?;
-        if identity.service_ref() != service || identity.datacenter != self.site.config.datacenter {
+        if identity.service_ref() != *service || identity.datacenter != self.site.config.datacenter {
             return Err(RpcError::Denied(format!(
                 "Permission denied: proxy {target} stands before {service} in {} and gets no certificate for another identity",
                 self.site.config.datacenter
@@ -124,30 +132,78 @@ impl Proxies {
         let head = Head::with_token(caller.token.clone());
         let leaf = self.servers.call(head, SignLeaf { csr }).await?.value;
         // The proxy serves with this snapshot.
-        if let Standing::Registered(id) = &standing {
-            self.runners.expect_up(&self.local, id);
+        if matches!(source, Source::Local) {
+            self.runners.expect_up(&self.local, &standing.id);
         }
         Ok(leaf)
     }
 
-    /// How the proxy was described (registered or by itself), and the service that it serves.
-    fn standing(&self, target: &ProxyTarget) -> Result<(Standing, ServiceRef), RpcError> {
+    /// Which proxy it is, and where its registration is: here, else in the catalog.
+    async fn standing(&self, caller: &Caller, target: &ProxyTarget) -> Result<(Standing, Source), RpcError> {
+        let own = || self.site.config.node.clone();
         let (node, proxy) = match target {
-            ProxyTarget::Registered { node, proxy } => (node, proxy),
+            ProxyTarget::Registered { node, proxy } => (node.clone().unwrap_or_else(own), proxy),
             ProxyTarget::Described(described) => {
-                return Ok((Standing::Described(Arc::clone(described)), described.service()));
+                let (id, service) = (described.id(), described.service());
+                let source = Source::Described(Arc::clone(described));
+                return Ok((Standing { node: own(), id, service }, source));
             }
         };
-        let unknown = || RpcError::NotFound(format!("unknown service ID: {proxy}"));
-        if node.as_ref().is_some_and(|node| *node != self.site.config.node) {
-            return Err(unknown());
-        }
-        let instance = self.local.instance(proxy).ok_or_else(unknown)?;
-        let service = instance.connect_target(&NodeScope::default()).ok_or_else(|| {
-            RpcError::Invalid(format!("service ID {proxy} is not a sidecar and takes no mesh traffic"))
-        })?;
-        Ok((Standing::Registered(instance.id), service))
+        let (instance, source) = match self.local.instance(proxy).filter(|_| node == self.site.config.node) {
+            Some(instance) => (instance, Source::Local),
+            None => (self.in_catalog(caller, &node, proxy).await?, Source::Catalog),
+        };
+        let service = service_of(&instance)?;
+        Ok((Standing { node, id: instance.id, service }, source))
     }
+
+    /// The proxy in the catalog. Only a server follows the catalog: a client would ask the servers for each proxy of
+    /// each node. What is not there is not kept by the cache.
+    async fn in_catalog(
+        &self,
+        caller: &Caller,
+        node: &NodeName,
+        proxy: &InstanceId,
+    ) -> Result<ServiceInstance, RpcError> {
+        let AgentConfig { about, node: own, .. } = &*self.site.config;
+        if !about.role.is_server() {
+            return Err(match node == own {
+                true => unknown(proxy),
+                false => RpcError::NotFound(format!(
+                    "unknown service ID: {proxy} on node {node}; this is a client agent, on node {own}: it \
+                     configures its own proxies; ask a server"
+                )),
+            });
+        }
+        let head = Head { consistency: Consistency::Stale, ..Head::with_token(caller.token.clone()) };
+        let question = FollowProxy { node: node.clone(), proxy: proxy.clone() };
+        self.servers.call(head, question).await?.value.ok_or_else(|| unknown(proxy))
+    }
+
+    fn feed(&self, standing: &Standing, source: Source, token: Option<Secret>) -> Feed {
+        match source {
+            Source::Described(proxy) => Feed::Described(Some(proxy)),
+            Source::Local => Feed::Local(LocalFeed::new(self.local.clone(), standing.id.clone())),
+            Source::Catalog => {
+                let (tell, news) = mpsc::channel(PROXY_INPUTS);
+                let what = FollowProxy { node: standing.node.clone(), proxy: standing.id.clone() };
+                let what = Watched::Registration(what);
+                let watching = Watching { proxies: self.clone(), token, what, tell };
+                let task = self.site.scope.spawn("follow a proxy in the catalog", watching.run());
+                Feed::Catalog(CatalogFeed { news, _end: task.abort_on_drop() })
+            }
+        }
+    }
+}
+
+/// Where the registration of a proxy is.
+enum Source {
+    /// The proxy has none; it describes itself.
+    Described(Arc<DescribedProxy>),
+    /// At this agent.
+    Local,
+    /// In the catalog.
+    Catalog,
 }
 
 /// Refuses a proxy that does not say what it understands.

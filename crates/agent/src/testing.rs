@@ -23,7 +23,8 @@ use concord_model::{
 };
 use concord_proxycfg::{Feature, Understood};
 use concord_rpc::request::{
-    Deregister, InstanceHealth, MatchBy, Matched, NodeRecords, ReadChain, Register, ResolvedToken,
+    Deregister, FollowProxy, InstanceHealth, MatchBy, Matched, NodeRecords, ReadChain, Register,
+    ResolvedToken,
 };
 use concord_rpc::{Answer, AnyReply, AnyRequest, Caller, Consistency, Head, RpcError, ServerApi};
 use concord_runtime::{Clock, Scope, TokioClock, World};
@@ -222,6 +223,7 @@ impl Servers {
                 filtered = seen.len() < count;
                 AnyReply::ServiceHealth(seen)
             }
+            AnyRequest::FollowProxy(wanted) => AnyReply::FollowProxy(self.follow_proxy(&caller, wanted)?),
             AnyRequest::ReadDefaults(wanted) => {
                 let found = |name: &EntryName| self.look(|catalog| catalog.entries.get(name).cloned());
                 AnyReply::ReadDefaults(gather(&wanted.question, found))
@@ -285,6 +287,18 @@ impl Servers {
         };
         let compiled = chain::gather(&wanted.service, found).and_then(|all| chain::compile(&all, &request));
         compiled.map(Arc::new).map_err(|fault| RpcError::Rejected(fault.to_string()))
+    }
+
+    fn follow_proxy(
+        &self,
+        caller: &Caller,
+        wanted: &FollowProxy,
+    ) -> Result<Option<ServiceInstance>, RpcError> {
+        let fits = |one: &&InstanceHealth| one.node.name == wanted.node && one.service.id == wanted.proxy;
+        let found = self.look(|catalog| catalog.instances.iter().find(fits).cloned());
+        let Some(found) = found.map(|one| one.service) else { return Ok(None) };
+        caller.require_service_write(FollowProxy::right(&found).as_str())?;
+        Ok(Some(found))
     }
 
     fn register(&self, head: &Head, told: &Registration) {

@@ -22,17 +22,22 @@ pub struct EnvoyProcess {
 impl EnvoyProcess {
     /// Starts the sidecar that is registered for an instance, with `connect envoy`. What follows `--` is in `args`.
     pub fn start(world: &World, agent: &Agent, envoy: &Path, service: &str, args: &[&str]) -> Self {
+        Self::start_as(world, agent, envoy, &[format!("-sidecar-for={service}")], args)
+    }
+
+    /// Starts the proxy that these flags of `connect envoy` name.
+    pub fn start_as(world: &World, agent: &Agent, envoy: &Path, who: &[String], args: &[&str]) -> Self {
         let admin = SocketAddr::from(([127, 0, 0, 1], pick_port()));
-        let log = world.path(&format!("envoy-{service}-{}.log", admin.port()));
+        let log = world.path(&format!("envoy-{}.log", admin.port()));
         let mut command = Command::new(binary());
-        command.args(["connect", "envoy", &format!("-sidecar-for={service}"), "-ignore-envoy-compatibility"]);
+        command.args(["connect", "envoy", "-ignore-envoy-compatibility"]).args(who);
         command.args([
             format!("-http-addr={}", agent.http_addr()),
             format!("-envoy-binary={}", envoy.display()),
         ]);
         command.args([format!("-grpc-addr={}", agent.grpc_addr()), format!("-admin-bind={admin}")]);
         command.args(["--", "--log-level", "info", "--concurrency", "1"]).args(args);
-        Self { process: Process::start(&format!("envoy of {service}"), &mut command, &log), admin }
+        Self { process: Process::start(&format!("envoy {}", who.join(" ")), &mut command, &log), admin }
     }
 
     /// Waits until it has its configuration and serves.

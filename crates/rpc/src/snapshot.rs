@@ -19,7 +19,7 @@ use crate::error::RpcError;
 pub enum ProxyTarget {
     /// A registered proxy.
     Registered {
-        /// The node where it is registered; `None`: the node of this agent.
+        /// The node where it is registered; `None`: the node of this agent. A server finds others in the catalog.
         node: Option<NodeName>,
         /// The proxy's service id there.
         proxy: InstanceId,

@@ -111,6 +111,7 @@ impl ServerApi for LocalApi {
                 read ReadTopology => topology::read_topology;
                 read ListServers => dataplane::list_servers;
                 read ReadProxy => dataplane::read_proxy;
+                read FollowProxy => dataplane::follow_proxy;
                 read ReadCaRoots => certificate::read_ca_roots, after certificate::await_first_root;
                 read ReadCaConfig => certificate::read_ca_config;
                 write SetCaConfig => certificate::set_ca_config;

@@ -3,34 +3,37 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
-use concord_acl::{Labelled, Level, Right};
-use concord_model::catalog::NodeScope;
-use concord_model::{InstanceId, ServiceRef};
-use concord_proxycfg::{
-    DescribedProxy, Effect, Event, Proxy, ProxyFault, ProxyId, ProxySnapshot, Understood, WatchKey,
-};
+use concord_model::catalog::{NodeScope, ServiceInstance};
+use concord_model::{InstanceId, NodeName, ServiceRef};
+use concord_proxycfg::{Effect, Event, Proxy, ProxyFault, ProxyId, ProxySnapshot, Understood, WatchKey};
 use concord_rpc::{Attach, Caller, RpcError, SnapshotEvent};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::mpsc;
 use tokio_util::sync::DropGuard;
 
-use super::watching::Watching;
+use super::feed::Feed;
+use super::watching::{Watched, Watching};
 use crate::limits::PROXY_INPUTS;
-use crate::local::ServiceRecord;
 use crate::proxies::Proxies;
 use crate::tokens::Follow;
 
-/// The agent's description of a proxy.
+/// Which proxy it is, and the service that it stands before.
 #[derive(Clone, Debug)]
-pub(crate) enum Standing {
-    /// Its current registration on this agent.
-    Registered(InstanceId),
-    /// The proxy's own description when it attached.
-    Described(Arc<DescribedProxy>),
+pub(super) struct Standing {
+    pub(super) node: NodeName,
+    pub(super) id: InstanceId,
+    pub(super) service: ServiceRef,
 }
 
 /// Checks the right to be a proxy of this service.
 pub(crate) fn require_proxy(caller: &Caller, service: &ServiceRef) -> Result<(), RpcError> {
-    caller.require(&Right::named(Labelled::Service, service.name.as_str(), Level::Write))
+    caller.require_service_write(service.name.as_str())
+}
+
+/// The service that a registered proxy stands before.
+pub(super) fn service_of(instance: &ServiceInstance) -> Result<ServiceRef, RpcError> {
+    instance.connect_target(&NodeScope::default()).ok_or_else(|| {
+        RpcError::Invalid(format!("service ID {} is not a sidecar and takes no mesh traffic", instance.id))
+    })
 }
 
 type Message = Result<SnapshotEvent, RpcError>;
@@ -39,6 +42,7 @@ type Message = Result<SnapshotEvent, RpcError>;
 pub(super) struct Attached {
     proxies: Proxies,
     standing: Standing,
+    feed: Feed,
     follow: Follow,
     machine: Proxy,
     understands: Understood,
@@ -52,32 +56,29 @@ pub(super) struct Attached {
     sent: Option<Arc<ProxySnapshot>>,
     /// The rest of the change that is being sent.
     queued: VecDeque<SnapshotEvent>,
-    changes: watch::Receiver<u64>,
-    /// The version of the registration that the machine uses.
-    version: Option<u64>,
 }
 
 impl Attached {
     pub(super) fn new(
         proxies: Proxies,
-        standing: Standing,
+        (standing, feed): (Standing, Feed),
         attach: Attach,
         follow: Follow,
         messages: mpsc::Sender<Message>,
     ) -> Self {
-        let config = &proxies.site.config;
         let proxy = ProxyId {
             scope: NodeScope::default(),
-            node: config.node.clone(),
+            node: standing.node.clone(),
             namespace: concord_model::Namespace::default(),
-            instance: standing.id(),
+            instance: standing.id.clone(),
         };
-        let machine = Proxy::new(proxy, config.datacenter.clone(), attach.leaf, &attach.understands);
+        let datacenter = proxies.site.config.datacenter.clone();
+        let machine = Proxy::new(proxy, datacenter, attach.leaf, &attach.understands);
         let (tell, news) = mpsc::channel(PROXY_INPUTS);
-        let changes = proxies.local.changes();
         Self {
             proxies,
             standing,
+            feed,
             follow,
             machine,
             understands: attach.understands,
@@ -88,22 +89,19 @@ impl Attached {
             latest: None,
             sent: None,
             queued: VecDeque::new(),
-            changes,
-            version: None,
         }
     }
 
     /// Runs until the proxy disconnects, its registration is removed, or it loses its rights.
     pub(super) async fn run(mut self) {
         if let Err(error) = self.serve().await {
-            tracing::info!(proxy = %self.standing.id(), %error, "closing the stream of a proxy");
+            tracing::info!(proxy = %self.standing.id, feed = ?self.feed, %error, "closing the stream of a proxy");
             // The proxy may be gone, or its queue may be full; then the end of the stream tells it.
             let _ = self.messages.try_send(Err(error));
         }
     }
 
     async fn serve(&mut self) -> Result<(), RpcError> {
-        self.registration_changed()?;
         loop {
             let room = self.messages.clone();
             let waiting = self.latest.is_some() || !self.queued.is_empty();
@@ -113,8 +111,8 @@ impl Attached {
                 () = self.proxies.site.scope.cancelled() => return Err(RpcError::ShuttingDown),
                 () = self.follow.changed() => self.check_rights()?,
                 () = room.closed() => return Ok(()),
+                registration = self.feed.next() => self.registration(registration?)?,
                 Some(news) = self.news.recv() => self.take(news?)?,
-                _ = self.changes.changed() => self.registrations_changed()?,
                 permit = room.reserve(), if waiting => {
                     let Ok(permit) = permit else { return Ok(()) };
                     if let Some(event) = self.next_event() {
@@ -125,55 +123,20 @@ impl Attached {
         }
     }
 
-    /// The token, its policies or the proxy's service have changed: checks the right again.
+    /// The right to be a proxy of the service that it stands before now.
     fn check_rights(&self) -> Result<(), RpcError> {
-        let caller = self.follow.caller()?;
-        let service = self.service().ok_or_else(|| self.unknown())?;
-        require_proxy(&caller, &service)
+        require_proxy(&self.follow.caller()?, &self.standing.service)
     }
 
-    /// A local registration has changed; usually it is another service or a check.
-    fn registrations_changed(&mut self) -> Result<(), RpcError> {
-        let Standing::Registered(id) = &self.standing else { return Ok(()) };
-        let record = |record: &ServiceRecord| (record.version, record.is_awaiting_entries());
-        let found = self.proxies.local.look(|local| local.services.get(id).map(record));
-        let version = found.map(|(version, _)| version);
-        if found.is_some_and(|(_, awaiting)| awaiting) || (version.is_some() && version == self.version) {
-            return Ok(());
+    /// Takes what is told about the proxy itself. It may stand before another service now.
+    fn registration(&mut self, event: Event) -> Result<(), RpcError> {
+        match &event {
+            Event::Gone => return Err(unknown(&self.standing.id)),
+            Event::ProxyChanged(instance) => self.standing.service = service_of(instance)?,
+            _ => {}
         }
-        self.version = version;
-        self.registration_changed()
-    }
-
-    fn registration_changed(&mut self) -> Result<(), RpcError> {
         self.check_rights()?;
-        if let Standing::Registered(id) = &self.standing
-            && self.proxies.local.is_awaiting_entries(id)
-        {
-            return Ok(());
-        }
-        let event = match &self.standing {
-            Standing::Described(proxy) => Event::ProxyDescribed(Arc::clone(proxy)),
-            Standing::Registered(id) => match self.proxies.local.instance(id) {
-                Some(instance) => Event::ProxyChanged(Arc::new(instance)),
-                None => Event::Gone,
-            },
-        };
         self.take(event)
-    }
-
-    /// The service of the proxy; `None` if its registration is gone.
-    fn service(&self) -> Option<ServiceRef> {
-        match &self.standing {
-            Standing::Described(proxy) => Some(proxy.service()),
-            Standing::Registered(id) => {
-                self.proxies.local.instance(id)?.connect_target(&NodeScope::default())
-            }
-        }
-    }
-
-    fn unknown(&self) -> RpcError {
-        RpcError::NotFound(format!("unknown service ID: {}", self.standing.id()))
     }
 
     fn take(&mut self, event: Event) -> Result<(), RpcError> {
@@ -194,9 +157,9 @@ impl Attached {
             }
             Effect::Refuse(faults) if self.machine.snapshot().is_none() => return Err(refused(&faults)),
             Effect::Refuse(faults) => {
-                tracing::warn!(proxy = %self.standing.id(), faults = %told(&faults), "the proxy's registration is invalid; the proxy keeps the last valid one");
+                tracing::warn!(proxy = %self.standing.id, faults = %told(&faults), "the proxy's registration is invalid; the proxy keeps the last valid one");
             }
-            Effect::Withdraw => return Err(self.unknown()),
+            Effect::Withdraw => return Err(unknown(&self.standing.id)),
         }
         Ok(())
     }
@@ -222,7 +185,7 @@ impl Attached {
         let watching = Watching {
             proxies: self.proxies.clone(),
             token: self.follow.token().cloned(),
-            key: key.clone(),
+            what: Watched::Part(key.clone()),
             tell: self.tell.clone(),
         };
         let task = self.proxies.site.scope.spawn("watch for a proxy", watching.run());
@@ -230,14 +193,9 @@ impl Attached {
     }
 }
 
-impl Standing {
-    /// The proxy's id.
-    fn id(&self) -> InstanceId {
-        match self {
-            Self::Registered(id) => id.clone(),
-            Self::Described(proxy) => proxy.id(),
-        }
-    }
+/// Refuses a proxy that is not registered.
+pub(super) fn unknown(proxy: &InstanceId) -> RpcError {
+    RpcError::NotFound(format!("unknown service ID: {proxy}"))
 }
 
 fn told(faults: &[ProxyFault]) -> String {

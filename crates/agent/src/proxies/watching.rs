@@ -11,7 +11,7 @@ use concord_model::entry::Entry;
 use concord_model::{Datacenter, Secret};
 use concord_proxycfg::{ChainQuestion, Endpoint, Event, WatchKey};
 use concord_rpc::request::{
-    InstanceHealth, InstanceSelection, ReadCaRoots, ReadChain, ReadEntry, ServiceHealth,
+    FollowProxy, InstanceHealth, InstanceSelection, ReadCaRoots, ReadChain, ReadEntry, ServiceHealth,
 };
 use concord_rpc::{Caller, Head, RpcError};
 use concord_runtime::Backoff;
@@ -19,14 +19,23 @@ use tokio::sync::mpsc;
 
 use crate::answer::CacheAnswer;
 use crate::cache::{Cached, IntentionSet, IntentionsTo};
-use crate::proxies::Proxies;
+use crate::proxies::{Proxies, feed};
 
 /// One watch of a proxy.
 pub(super) struct Watching {
     pub(super) proxies: Proxies,
     pub(super) token: Option<Secret>,
-    pub(super) key: WatchKey,
+    pub(super) what: Watched,
     pub(super) tell: mpsc::Sender<Result<Event, RpcError>>,
+}
+
+/// What is watched.
+#[derive(Clone, Debug)]
+pub(super) enum Watched {
+    /// The proxy itself, in the catalog.
+    Registration(FollowProxy),
+    /// What its machine asks for.
+    Part(WatchKey),
 }
 
 /// The next request of a watch, and the pause after errors.
@@ -46,7 +55,14 @@ impl Watching {
 
     /// Watches until the proxy is gone, or until the watch is refused. Returns the reason of a refusal.
     async fn watch(&self) -> Option<RpcError> {
-        match &self.key {
+        let key = match &self.what {
+            Watched::Registration(proxy) => {
+                let event = |found: Arc<Option<Arc<_>>>| feed::event(found.as_ref().clone());
+                return self.follow(Question::of(proxy.clone()), event, unheard).await;
+            }
+            Watched::Part(key) => key,
+        };
+        match key {
             WatchKey::Roots => self.follow(Question::of(ReadCaRoots {}), Event::RootsChanged, unheard).await,
             WatchKey::Intentions(destination) => {
                 let event = |set: Arc<IntentionSet>| Event::IntentionsChanged {
@@ -159,7 +175,7 @@ impl Watching {
                 {
                     return Break(None);
                 }
-                tracing::debug!(watch = ?self.key, %error, "a proxy's watch failed, will retry");
+                tracing::debug!(watch = ?self.what, %error, "a proxy's watch failed, will retry");
                 let world = &self.proxies.site.world;
                 world.clock.sleep(pace.backoff.next(&*world.entropy)).await;
             }

@@ -5,10 +5,10 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Instant;
 
-use concord_e2e::{Agent, EnvoyProcess, Mesh, Teller, Told, World, ask, eventually, figure, pick_port};
+use concord_e2e::{Agent, EnvoyProcess, Feed, Mesh, Teller, Told, World, ask, eventually, figure, pick_port};
 use serde_json::{Value, json};
 
-use crate::envoy_sidecar::{DRAIN, envoys, refused_nothing};
+use crate::envoy_sidecar::{DRAIN, envoys_and_feeds, refused_nothing};
 
 /// How many requests a share is measured by.
 const SAMPLE: usize = 1_000;
@@ -18,16 +18,23 @@ pub(crate) struct Three {
     upstream: SocketAddr,
     _services: Vec<Teller>,
     pub(crate) envoys: Vec<EnvoyProcess>,
+    /// How `db` is registered.
+    db: Value,
 }
 
 impl Three {
     pub(crate) fn start(world: &World, agent: &Agent, envoy: &Path) -> Self {
+        Self::start_by(world, agent, envoy, Feed::Agent)
+    }
+
+    /// The same, registered there.
+    fn start_by(world: &World, agent: &Agent, envoy: &Path, feed: Feed) -> Self {
         write(
             agent,
             &json!({ "Kind": "proxy-defaults", "Name": "global", "Config": { "protocol": "http" } }),
         );
         let (mut services, port) = (Vec::new(), pick_port());
-        let mut envoys = Vec::new();
+        let (mut envoys, mut db) = (Vec::new(), Value::Null);
         for (id, name, version) in
             [("api-v1", "api", "1"), ("api-v2", "api", "2"), ("db", "db", "1"), ("web", "web", "1")]
         {
@@ -39,13 +46,16 @@ impl Three {
             let mut body = Mesh::service(name, service.addr(), upstreams);
             (body["ID"], body["Meta"]) = (json!(id), json!({ "v": version }));
             body["Connect"]["SidecarService"]["Checks"] = json!([{ "Name": "service", "AliasService": id }]);
-            agent.http().put("/v1/agent/service/register", &body).ok();
-            envoys.push(EnvoyProcess::start(world, agent, envoy, id, &DRAIN));
+            feed.register(&agent.http(), &body);
+            envoys.push(feed.start(world, agent, envoy, id, &DRAIN));
             services.push(service);
+            if id == "db" {
+                db = body;
+            }
         }
         envoys.iter_mut().for_each(EnvoyProcess::await_ready);
         let upstream = SocketAddr::from(([127, 0, 0, 1], port));
-        Self { upstream, _services: services, envoys }
+        Self { upstream, _services: services, envoys, db }
     }
 
     pub(crate) fn ask(&self, method: &str, path: &str, headers: &[(&str, &str)]) -> Option<Told> {
@@ -73,10 +83,10 @@ pub(crate) fn write(agent: &Agent, entry: &Value) {
 
 #[test]
 fn requests_go_where_entries_say() {
-    for envoy in envoys("requests_go_where_entries_say") {
+    for (envoy, feed) in envoys_and_feeds("requests_go_where_entries_say") {
         let world = World::new();
         let agent = world.dev_agent("n1");
-        let three = Three::start(&world, &agent, &envoy);
+        let three = Three::start_by(&world, &agent, &envoy, feed);
         eventually("a request goes through", || three.who("/", &[]));
 
         let subset = |version: u8| json!({ "Filter": format!("Service.Meta.v == {version}") });
@@ -130,9 +140,9 @@ fn requests_go_where_entries_say() {
             "Failover": { "*": { "Service": "api", "ServiceSubset": "v2" } } }),
         );
         three.all_go_to("a target with failover", "/admin/x", "db");
-        agent.http().put("/v1/agent/service/maintenance/db?enable=true", &json!(null)).ok();
+        feed.set_up(&agent.http(), &three.db, false);
         three.all_go_to("failover", "/admin/x", "api-v2");
-        agent.http().put("/v1/agent/service/maintenance/db?enable=false", &json!(null)).ok();
+        feed.set_up(&agent.http(), &three.db, true);
         three.all_go_to("the way back", "/admin/x", "db");
 
         write(
@@ -161,10 +171,12 @@ fn explained(agent: &Agent, method: &str, path: &str) -> u16 {
 
 #[test]
 fn the_next_request_on_an_open_connection_is_judged_by_the_new_intentions() {
-    for envoy in envoys("the_next_request_on_an_open_connection_is_judged_by_the_new_intentions") {
+    for (envoy, feed) in
+        envoys_and_feeds("the_next_request_on_an_open_connection_is_judged_by_the_new_intentions")
+    {
         let world = World::new();
         let agent = world.dev_agent("n1");
-        let three = Three::start(&world, &agent, &envoy);
+        let three = Three::start_by(&world, &agent, &envoy, feed);
         write(
             &agent,
             &json!({ "Kind": "service-resolver", "Name": "api", "DefaultSubset": "v1",

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use concord_e2e::{
-    Agent, Echo, EnvoyProcess, HANG, Load, Mesh, Scrape, World, eventually, figure, foreign, pick_port,
+    Agent, Echo, EnvoyProcess, Feed, HANG, Load, Mesh, Scrape, World, eventually, figure, foreign, pick_port,
 };
 use serde_json::{Value, json};
 
@@ -25,6 +25,11 @@ pub(crate) fn envoys(test: &str) -> Vec<PathBuf> {
     ["CONCORD_TEST_ENVOY", "CONCORD_TEST_ENVOY_OLDEST"].into_iter().filter_map(find).collect()
 }
 
+/// Each of them with each feed.
+pub(crate) fn envoys_and_feeds(test: &str) -> impl Iterator<Item = (PathBuf, Feed)> {
+    envoys(test).into_iter().flat_map(|envoy| Feed::ALL.map(|feed| (envoy.clone(), feed)))
+}
+
 /// `web` calls `api`, through two Envoys.
 pub(crate) struct Pair {
     upstream: SocketAddr,
@@ -35,14 +40,16 @@ pub(crate) struct Pair {
 
 impl Pair {
     pub(crate) fn start(world: &World, agent: &Agent, envoy: &Path) -> Self {
+        Self::start_by(world, agent, envoy, Feed::Agent)
+    }
+
+    /// The same, registered there.
+    fn start_by(world: &World, agent: &Agent, envoy: &Path, feed: Feed) -> Self {
         let (api, web, port) = (Echo::new(), Echo::new(), pick_port());
-        let register = |body: &Value| {
-            agent.http().put("/v1/agent/service/register", body).ok();
-        };
-        register(&Mesh::service("api", api.addr(), json!([])));
+        feed.register(&agent.http(), &Mesh::service("api", api.addr(), json!([])));
         let upstreams = json!([{ "DestinationName": "api", "LocalBindPort": port }]);
-        register(&Mesh::service("web", web.addr(), upstreams));
-        let start = |service| EnvoyProcess::start(world, agent, envoy, service, &DRAIN);
+        feed.register(&agent.http(), &Mesh::service("web", web.addr(), upstreams));
+        let start = |service| feed.start(world, agent, envoy, service, &DRAIN);
         let mut envoys = vec![start("api"), start("web")];
         envoys.iter_mut().for_each(EnvoyProcess::await_ready);
         Self { upstream: SocketAddr::from(([127, 0, 0, 1], port)), api, _web: web, envoys }
@@ -86,10 +93,10 @@ pub(crate) fn intention(agent: &Agent, action: &str) {
 
 #[test]
 fn envoys_carry_what_intentions_allow_and_nothing_else() {
-    for envoy in envoys("envoys_carry_what_intentions_allow_and_nothing_else") {
+    for (envoy, feed) in envoys_and_feeds("envoys_carry_what_intentions_allow_and_nothing_else") {
         let world = World::new();
         let agent = world.dev_agent("n1");
-        let pair = Pair::start(&world, &agent, &envoy);
+        let pair = Pair::start_by(&world, &agent, &envoy, feed);
         eventually("a message goes through", || pair.call().ok());
         let mut live = pair.open().expect("a connection");
         Mesh::say(&mut live).expect("it carries");

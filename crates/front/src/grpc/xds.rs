@@ -1,5 +1,5 @@
 //! Envoy's aggregated discovery, in its incremental form: configuration for the Envoys of proxies that are registered
-//! here.
+//! here, at a server also for those in the catalog.
 //!
 //! ```text
 //! token known? ─► first request: which proxy, which Envoy ─► its snapshots ─► resources ─► xds::delta ─► responses

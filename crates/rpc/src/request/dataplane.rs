@@ -1,6 +1,7 @@
 //! What proxies without an agent of their own ask the servers.
 
-use concord_model::{InstanceId, NodeName, Uuid};
+use concord_model::catalog::{NodeScope, ServiceInstance};
+use concord_model::{InstanceId, NodeName, ServiceName, Uuid};
 use serde::{Deserialize, Serialize};
 
 /// The servers that are ready, for clients that choose one themselves.
@@ -37,4 +38,22 @@ pub enum NodeChoice {
     Id(Uuid),
     /// By its name.
     Name(NodeName),
+}
+
+/// The registration of a proxy that attaches to a server because its node has no agent, with the settings that entries
+/// give it. `None`: nothing is registered there.
+#[derive(Clone, Debug, Deserialize, Eq, Hash, PartialEq, Serialize)]
+pub struct FollowProxy {
+    /// Its node.
+    pub node: NodeName,
+    /// Its id there.
+    pub proxy: InstanceId,
+}
+
+impl FollowProxy {
+    /// The service that one has to be allowed to write to be the proxy: the one it stands before, or a gateway's own.
+    pub fn right(instance: &ServiceInstance) -> ServiceName {
+        let target = instance.connect_target(&NodeScope::default());
+        target.map_or_else(|| instance.service.clone(), |target| target.name)
+    }
 }

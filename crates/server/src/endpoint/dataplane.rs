@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 
 use concord_acl::{Labelled, Level, Right};
-use concord_model::catalog::{Node, NodeScope, SERVER_SERVICE};
+use concord_model::catalog::{Node, NodeScope, SERVER_SERVICE, ServiceInstance};
 use concord_model::proxy::ServiceKind;
 use concord_model::{Namespace, ServiceRef};
 use concord_rpc::RpcError;
-use concord_rpc::request::{InstanceOnNode, ListServers, NodeChoice, ReadProxy, ReadyServer};
+use concord_rpc::request::{FollowProxy, InstanceOnNode, ListServers, NodeChoice, ReadProxy, ReadyServer};
 
 use super::merging::shown;
 use crate::reading::Reading;
@@ -52,4 +52,16 @@ pub(crate) fn read_proxy(reading: &mut Reading<'_>, request: &ReadProxy) -> Resu
     }
     let service = shown(reading, &scope, &service, true);
     Ok(InstanceOnNode { node: (*node).clone(), service })
+}
+
+/// The right is to be the proxy. Nothing is told about a place where nothing is registered.
+pub(crate) fn follow_proxy(
+    reading: &mut Reading<'_>,
+    request: &FollowProxy,
+) -> Result<Option<ServiceInstance>, RpcError> {
+    let scope = NodeScope::default();
+    let found = reading.reader.node_service(&scope, &request.node, &Namespace::default(), &request.proxy);
+    let Some(instance) = found else { return Ok(None) };
+    reading.caller.require_service_write(FollowProxy::right(&instance).as_str())?;
+    Ok(Some(shown(reading, &scope, &instance, true)))
 }

@@ -14,6 +14,7 @@ mod catalog;
 mod chain;
 mod csr;
 mod entries;
+mod follow_proxy;
 mod gateways;
 mod growth;
 mod identities;

@@ -15,6 +15,8 @@ pub(crate) fn requests() -> Vec<Sample<AnyRequest>> {
     all.extend(nodes.into_iter().zip(["id", "name"]).map(|(node, what)| {
         sample!(AnyRequest, ReadProxy, what, ReadProxy { node, proxy: name("web-sidecar-proxy") })
     }));
+    let follow = FollowProxy { node: name("n1"), proxy: name("web-sidecar-proxy") };
+    all.push(sample!(AnyRequest, FollowProxy, "", follow));
     all
 }
 
@@ -25,5 +27,10 @@ pub(crate) fn replies() -> Vec<Sample<AnyReply>> {
         wan_address: "192.0.2.1".to_owned(),
         version: "1.21.0".to_owned(),
     };
-    vec![sample!(AnyReply, ListServers, "", vec![server]), sample!(AnyReply, ReadProxy, "", placed())]
+    vec![
+        sample!(AnyReply, ListServers, "", vec![server]),
+        sample!(AnyReply, ReadProxy, "", placed()),
+        sample!(AnyReply, FollowProxy, "", Some(placed().service)),
+        sample!(AnyReply, FollowProxy, "none", None),
+    ]
 }

@@ -488,10 +488,12 @@ fn others() -> Vec<Read> {
     let operator = only(("operator", "", "write"));
     let proxy = INSTANCES.iter().find(|one| one.id == "web-2-proxy").unwrap();
     let ask = ReadProxy { node: NodeChoice::Name(name(proxy.node)), proxy: proxy.id.parse().unwrap() };
+    let follow = FollowProxy { node: name(proxy.node), proxy: proxy.id.parse().unwrap() };
     let shows = record(proxy).into_iter().chain([format!("node {}", proxy.node)]);
     vec![
         Read::list(ListServers {}, vec![row(["node n1".to_owned()], open())]),
         Read::whole(ask, only(("service", proxy.service, "read")), [row(shows, open())]),
+        Read::whole(follow, only(("service", proxy.target, "write")), [row(record(proxy), open())]),
         Read::list(ReadCaRoots {}, Vec::new()),
         Read {
             says: &["consul"],
