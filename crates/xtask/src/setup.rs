@@ -90,7 +90,7 @@ pub(crate) struct Client {
 }
 
 /// All programs that tests may read from the environment.
-pub(crate) const CLIENTS: [Client; 11] = [
+pub(crate) const CLIENTS: [Client; 12] = [
     Client { variable: "CONCORD_TEST_PYTHON", find: python },
     Client { variable: "CONCORD_TEST_GO", find: go::toolchain },
     Client { variable: "CONCORD_TEST_OPENSSL", find: openssl },
@@ -98,6 +98,7 @@ pub(crate) const CLIENTS: [Client; 11] = [
     Client { variable: "CONCORD_TEST_FAKETIME", find: faketime },
     Client { variable: ENVOY_VARIABLE, find: envoy },
     Client { variable: "CONCORD_TEST_ENVOY_OLDEST", find: envoy_oldest },
+    Client { variable: DATAPLANE_VARIABLE, find: dataplane },
     Client { variable: "CONCORD_TEST_GO_MODULES", find: suites::go_modules },
     Client { variable: "CONCORD_TEST_PY_CONSUL", find: suites::python },
     Client { variable: "CONCORD_TEST_NODE", find: suites::node },
@@ -120,6 +121,14 @@ pub(crate) const ENVOY_VARIABLE: &str = "CONCORD_TEST_ENVOY";
 /// Envoy.
 pub(crate) fn envoy() -> Result<PathBuf> {
     tool(&ENVOY)
+}
+
+/// Names consul-dataplane.
+const DATAPLANE_VARIABLE: &str = "CONCORD_TEST_DATAPLANE";
+
+/// consul-dataplane, which no registry has as a program: whoever has built it names it.
+fn dataplane() -> Result<PathBuf> {
+    bail!("build it from its public repository and name it by {DATAPLANE_VARIABLE}")
 }
 
 fn envoy_oldest() -> Result<PathBuf> {

@@ -13,6 +13,7 @@ mod chains;
 mod checks;
 mod clocks;
 mod configuration;
+mod dataplane;
 mod differ;
 mod disk;
 mod entries;
