@@ -55,7 +55,8 @@ impl Feed {
     pub fn set_up(self, http: &Http, definition: &Value, up: bool) {
         match self {
             Self::Agent => {
-                let id = definition["ID"].as_str().or(definition["Name"].as_str()).unwrap_or_default();
+                let id =
+                    definition["ID"].as_str().or_else(|| definition["Name"].as_str()).unwrap_or_default();
                 let path = format!("/v1/agent/service/maintenance/{id}?enable={}", !up);
                 http.put(&path, &json!(null)).ok();
             }

@@ -33,7 +33,7 @@ impl Cached for FollowProxy {
         caller: &Caller,
     ) -> Option<Option<Arc<ServiceInstance>>> {
         let hidden = |instance: &Arc<ServiceInstance>| {
-            caller.require_service_write(FollowProxy::right(instance).as_str()).is_err()
+            caller.require_service_write(Self::right(instance).as_str()).is_err()
         };
         instance.as_ref().is_some_and(hidden).then_some(None)
     }
