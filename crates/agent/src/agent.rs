@@ -25,7 +25,7 @@ use crate::own_tokens::OwnTokens;
 use crate::persist::Registrations;
 use crate::persist::verdicts::Saver;
 use crate::program::Program;
-use crate::proxies::Proxies;
+use crate::proxies::{Proxies, Rate};
 use crate::registrar::Registrar;
 use crate::registry::Registry;
 use crate::reload::Reloads;
@@ -120,6 +120,7 @@ impl Agent {
                 runners: Arc::clone(&runners),
                 servers: Arc::clone(&servers),
                 streams: Arc::new(Semaphore::new(PROXY_STREAMS_MAX)),
+                rate: Arc::new(Rate::new(config.xds.updates_per_second)),
             },
             report: SelfReport { site: site.clone(), local: local.view(), cache },
             reloads: Reloads {

@@ -6,7 +6,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use concord_ca::seal::Kek;
-use concord_config::section::{AclSection, CheckSection, Definitions, ProxySection, QuerySection, Role};
+use concord_config::section::{
+    AclSection, CheckSection, Definitions, ProxySection, QuerySection, Role, XdsSection,
+};
 use concord_mesh::intention::DefaultPolicy as IntentionDefault;
 use concord_model::catalog::{Locality, Node, NodeScope};
 use concord_model::intention::Action;
@@ -46,6 +48,8 @@ pub struct AgentConfig {
     pub check_settings: CheckSection,
     /// Settings of all proxies.
     pub proxies: ProxySection,
+    /// How often proxies are told of changes.
+    pub xds: XdsSection,
     /// PEM file with the authorities that sign the certificates of check targets. `None`: the system's.
     pub check_authorities: Option<PathBuf>,
     /// Time between full comparisons with the catalog.
@@ -103,6 +107,7 @@ impl AgentConfig {
             definitions: Definitions::default(),
             check_settings: CheckSection::default(),
             proxies: ProxySection::default(),
+            xds: XdsSection::default(),
             check_authorities: None,
             sync_interval: SYNC_INTERVAL,
             queries: QuerySection::default(),

@@ -13,6 +13,7 @@
 //! merged into one.
 
 mod feed;
+mod rate;
 mod stream;
 mod watching;
 
@@ -35,6 +36,7 @@ use tokio::sync::{Semaphore, mpsc};
 use tokio_stream::wrappers::ReceiverStream;
 
 use self::feed::{CatalogFeed, Feed, LocalFeed};
+pub(crate) use self::rate::Rate;
 use self::stream::{Attached, Standing, require_proxy, service_of, unknown};
 use self::watching::{Watched, Watching};
 use crate::answers::Answers;
@@ -58,6 +60,8 @@ pub struct Proxies {
     /// Signs leaves.
     pub(crate) servers: Arc<dyn ServerApi>,
     pub(crate) streams: Arc<Semaphore>,
+    /// Turns to send a change.
+    pub(crate) rate: Arc<Rate>,
 }
 
 impl fmt::Debug for Proxies {

@@ -81,7 +81,6 @@ const ONE_DATACENTER: &str = "there is one datacenter only";
 const NO_DNS: &str = "DNS is not available yet";
 const NO_UI: &str = "the user interface is not available yet";
 const NO_SINK: &str = "metrics are told by /v1/agent/metrics only";
-const NO_ENVOY: &str = "Envoy is not configured yet";
 const NO_KV: &str = "there is no key/value store yet";
 const ENTERPRISE: &str = "a part of Consul Enterprise that is not available yet";
 const NO_OWN_TLS: &str =
@@ -163,7 +162,6 @@ pub const ABSENT: &[Absent] = &[
     idle("connect.enable_mesh_gateway_wan_federation", ONE_DATACENTER),
     accept("connect.test_ca_leaf_root_change_spread"),
     idle("peering", "peering is not available yet"),
-    idle("xds", NO_ENVOY),
     idle("locality", NOT_YET),
     // Checks.
     idle("enable_agent_tls_for_checks", NO_OWN_TLS),

@@ -13,7 +13,7 @@ use concord_syntax::duration;
 use crate::section::{
     AclSection, Archives, CLUSTER_ID, CheckSection, Config, ConnectSection, FilterSection, HttpSection,
     LOG_ROTATE_AFTER, LogSection, ProxySection, QuerySection, RaftSection, SealingSection, TlsFile,
-    TokensSection, UnixSocketSection,
+    TokensSection, UnixSocketSection, XdsSection,
 };
 use crate::shown::{Shown, content_of};
 
@@ -250,6 +250,7 @@ const PARTS: &[&[Knob]] = &[
     SealingSection::KNOBS,
     TokensSection::KNOBS,
     UnixSocketSection::KNOBS,
+    XdsSection::KNOBS,
     tls_knobs!(defaults, "where a block of tls says nothing."),
     tls_knobs!(grpc, "of gRPC."),
     tls_knobs!(https, "of HTTP."),

@@ -13,7 +13,7 @@ use serde::{Deserialize, Deserializer};
 use crate::block::{Written, keys};
 use crate::section::{
     AclKeys, CheckKeys, ConnectKeys, FilterKeys, HttpKeys, LogKeys, ProxyKeys, QueryKeys, RaftKeys,
-    SealingKeys, TokenKeys, UnixSocketKeys,
+    SealingKeys, TokenKeys, UnixSocketKeys, XdsKeys,
 };
 
 keys! {
@@ -64,6 +64,7 @@ keys! {
         encrypt: Option<Secret>,
         unix_sockets: UnixSockets,
         tls: Tls,
+        xds: XdsKeys,
     }
 }
 

@@ -94,6 +94,8 @@ pub struct AgentSection {
     pub checks: CheckSection,
     /// Proxies registered here.
     pub proxies: ProxySection,
+    /// What proxies are told.
+    pub xds: XdsSection,
     /// Ports for sidecars without a port of their own. `None`: no ports are assigned.
     pub sidecar_ports: Option<RangeInclusive<u16>>,
     /// File that holds the process id.
@@ -135,6 +137,21 @@ section! {
 
     /// Whether proxies get the settings of configuration entries.
     use_entries: bool = enable_central_service_config, "true";
+}
+
+section! {
+    /// What proxies are told.
+    #[derive(Clone, Copy, Debug, Eq, PartialEq)]
+    pub struct XdsSection, keys XdsKeys, at agent.xds, "xds.";
+
+    /// How many changes of proxies' configurations go out in a second, over all proxies; further ones wait, and become one.
+    updates_per_second: u64 = update_max_per_second, "250";
+}
+
+impl Default for XdsSection {
+    fn default() -> Self {
+        Self::plain(&XdsKeys::default())
+    }
 }
 
 impl Default for ProxySection {

@@ -7,6 +7,8 @@ use concord_model::catalog::{NodeScope, ServiceInstance};
 use concord_model::{InstanceId, NodeName, ServiceRef};
 use concord_proxycfg::{Effect, Event, Proxy, ProxyFault, ProxyId, ProxySnapshot, Understood, WatchKey};
 use concord_rpc::{Attach, Caller, RpcError, SnapshotEvent};
+use concord_runtime::Instant;
+use futures::future::BoxFuture;
 use tokio::sync::mpsc;
 use tokio_util::sync::DropGuard;
 
@@ -52,6 +54,8 @@ pub(super) struct Attached {
     watches: BTreeMap<WatchKey, DropGuard>,
     /// The snapshot to send, unless the proxy has it already.
     latest: Option<Arc<ProxySnapshot>>,
+    /// When it may go.
+    due: Option<Instant>,
     /// The snapshot that the proxy has once it receives what is queued.
     sent: Option<Arc<ProxySnapshot>>,
     /// The rest of the change that is being sent.
@@ -87,6 +91,7 @@ impl Attached {
             tell,
             watches: BTreeMap::new(),
             latest: None,
+            due: None,
             sent: None,
             queued: VecDeque::new(),
         }
@@ -104,6 +109,7 @@ impl Attached {
     async fn serve(&mut self) -> Result<(), RpcError> {
         loop {
             let room = self.messages.clone();
+            let turn = self.turn();
             let waiting = self.latest.is_some() || !self.queued.is_empty();
             tokio::select! {
                 // The order of the branches: rights, new data, sending.
@@ -113,7 +119,7 @@ impl Attached {
                 () = room.closed() => return Ok(()),
                 registration = self.feed.next() => self.registration(registration?)?,
                 Some(news) = self.news.recv() => self.take(news?)?,
-                permit = room.reserve(), if waiting => {
+                permit = permit(turn, &room), if waiting => {
                     let Ok(permit) = permit else { return Ok(()) };
                     if let Some(event) = self.next_event() {
                         permit.send(Ok(event));
@@ -121,6 +127,12 @@ impl Attached {
                 }
             }
         }
+    }
+
+    /// The wait of a change for its turn: what comes meanwhile becomes part of it. The rest of a change does not wait.
+    fn turn(&self) -> Option<BoxFuture<'static, ()>> {
+        let due = self.due.filter(|_| self.queued.is_empty())?;
+        Some(self.proxies.site.world.clock.sleep_until(due))
     }
 
     /// The right to be a proxy of the service that it stands before now.
@@ -153,6 +165,8 @@ impl Attached {
             }
             Effect::Publish(snapshot) => {
                 self.require_understood(&snapshot)?;
+                let now = self.proxies.site.world.clock.now();
+                self.due.get_or_insert_with(|| self.proxies.rate.take(now));
                 self.latest = Some(snapshot);
             }
             Effect::Refuse(faults) if self.machine.snapshot().is_none() => return Err(refused(&faults)),
@@ -177,6 +191,7 @@ impl Attached {
         {
             self.queued = SnapshotEvent::between(self.sent.as_deref(), &latest);
             self.sent = Some(latest);
+            self.due = None;
         }
         self.queued.pop_front()
     }
@@ -191,6 +206,17 @@ impl Attached {
         let task = self.proxies.site.scope.spawn("watch for a proxy", watching.run());
         self.watches.insert(key, task.abort_on_drop());
     }
+}
+
+/// The place of a message in the queue, when it is its turn.
+async fn permit<'a>(
+    turn: Option<BoxFuture<'static, ()>>,
+    room: &'a mpsc::Sender<Message>,
+) -> Result<mpsc::Permit<'a, Message>, mpsc::error::SendError<()>> {
+    if let Some(turn) = turn {
+        turn.await;
+    }
+    room.reserve().await
 }
 
 /// Refuses a proxy that is not registered.

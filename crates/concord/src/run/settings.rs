@@ -48,6 +48,7 @@ pub(super) fn agent_config(
         serf_lan,
         checks,
         proxies,
+        xds,
         sidecar_ports,
         // Used above, for the node's directory, id and addresses.
         data_dir: _,
@@ -75,6 +76,7 @@ pub(super) fn agent_config(
         definitions: config.definitions.clone(),
         check_settings: *checks,
         proxies: *proxies,
+        xds: *xds,
         queries: config.server.queries,
         dev: *dev,
         about: About {

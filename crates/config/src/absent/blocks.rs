@@ -71,7 +71,6 @@ pub(crate) const BLOCKS: &[(&str, &[&str])] = &[
             "metrics_proxy",
         ],
     ),
-    ("xds", &["update_max_per_second"]),
 ];
 
 const GOSSIP: &[&str] = &[

@@ -14,7 +14,7 @@ use crate::host::Host;
 use crate::raw::Raw;
 use crate::section::{
     AgentSection, CHECK_OUTPUT_BYTES_MAX, CheckSection, ProxySection, QuerySection, RaftSection, Role,
-    ServerSection,
+    ServerSection, XdsSection,
 };
 
 /// Largest factor of the consensus timings. Beyond it, a dead leader would go unnoticed for minutes.
@@ -58,6 +58,7 @@ impl Resolver<'_> {
                 ..CheckSection::plain(&raw.checks)
             },
             proxies: ProxySection::plain(&raw.proxies),
+            xds: XdsSection::plain(&raw.xds),
             sidecar_ports: self.sidecar_ports(raw),
             pid_file: raw.pid_file.clone().filter(|file| !file.is_empty()),
         }

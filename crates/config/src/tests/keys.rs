@@ -77,6 +77,7 @@ const SAMPLES: &[(&str, &str)] = &[
     ("pid_file", "pid_file = \"/p\""),
     ("ports.grpc", "ports { grpc = 8503 }"),
     ("ports.grpc_tls", "ports { grpc_tls = 8503 }"),
+    ("xds.update_max_per_second", "xds { update_max_per_second = 100 }"),
     ("ports.http", "ports { http = 8600 }"),
     ("ports.https", "ports { https = 8501 }"),
     ("ports.serf_lan", "ports { serf_lan = 8401 }"),

@@ -167,3 +167,52 @@ async fn what_is_registered_here_comes_before_the_catalog_and_clients_have_no_ot
     let whole = until(&bench, &mut Received::default(), &mut stream, |_| true).await;
     assert_eq!((port(&whole), bench.servers.asked("FollowProxy")), (21_005, 0));
 }
+
+#[tokio::test(start_paused = true)]
+async fn changes_beyond_so_many_in_a_second_wait_and_become_one() {
+    let bench = Bench::with(strict(), |config| {
+        config.about.role = Role::Server { bootstrap: true };
+        config.xds.updates_per_second = 2;
+    });
+    let token = bench.servers.token("web", WEB);
+    write(&bench, Some(sidecar("web", 21_000)));
+    let mut stream = attach(&bench, &token).await.unwrap();
+    let mut received = Received::default();
+    until(&bench, &mut received, &mut stream, |_| true).await;
+    let began = bench.world.clock.now();
+    let mut told = 0;
+    for port in 21_001..=21_100 {
+        write(&bench, Some(sidecar("web", port)));
+        bench.world.clock.sleep(Duration::from_millis(100)).await;
+    }
+    // Whatever was left out on the way, the last change arrives.
+    loop {
+        let whole = until(&bench, &mut received, &mut stream, |_| true).await;
+        told += 1;
+        if port(&whole) == 21_100 {
+            break;
+        }
+    }
+    let seconds = (bench.world.clock.now() - began).as_secs();
+    assert!((10..14).contains(&seconds) && told <= 30, "{told} changes in {seconds} s");
+}
+
+#[tokio::test(start_paused = true)]
+async fn n_323_a_stream_beyond_the_limit_is_refused_and_the_others_go_on() {
+    let mut bench = server();
+    bench.agent.proxies.streams = std::sync::Arc::new(tokio::sync::Semaphore::new(1));
+    let token = bench.servers.token("web", WEB);
+    write(&bench, Some(sidecar("web", 21_000)));
+    let mut stream = attach(&bench, &token).await.unwrap();
+    let mut received = Received::default();
+    until(&bench, &mut received, &mut stream, |_| true).await;
+    for _ in 0..3 {
+        let refused = attach(&bench, &token).await.err().expect("there is no room");
+        assert!(matches!(&refused, RpcError::Busy(text) if text.contains("too many proxies")), "{refused}");
+    }
+    write(&bench, Some(sidecar("web", 21_001)));
+    until(&bench, &mut received, &mut stream, |now| port(now) == 21_001).await;
+    drop(stream);
+    settle().await;
+    assert!(attach(&bench, &token).await.is_ok(), "there is room again");
+}
