@@ -6,6 +6,7 @@
 
 mod client;
 mod fixed;
+mod http2;
 mod process;
 mod tokens;
 
@@ -42,6 +43,7 @@ use concord_xds::bootstrap::version::Version;
 use concord_xds::{ResourceSet, ResourceType, sidecar};
 
 use self::client::Client;
+use self::http2::Http2;
 use self::process::Envoy;
 pub(crate) use self::process::skipped;
 use crate::intentions::is;
@@ -355,7 +357,7 @@ fn n_290_envoy_allows_what_the_decision_function_allows() {
 fn compare(way: &Way) {
     let (seed, wanted) = seed_and_cases();
     let mut random = Random::new(seed);
-    let (mut total, mut plain, mut allowed, mut stricter) = (0, 0, 0, 0);
+    let (mut total, mut plain, mut allowed, mut stricter, mut over_http2) = (0, 0, 0, 0, 0);
     while total < wanted {
         let case = |at| Case { given: at % 4 == 0, ..Case::random(&mut random) };
         let cases: Vec<_> = (0..MESHES).map(case).collect();
@@ -365,13 +367,18 @@ fn compare(way: &Way) {
             cases.iter().enumerate().map(listener).collect()
         });
         for (at, case) in cases.iter().enumerate() {
-            let mut client = Client::new(envoy.socket(at));
+            let (mut client, mut newer) = (Client::new(envoy.socket(at)), Http2::new(envoy.socket(at)));
             for _ in 0..200 {
                 let wire = Wire::random(&mut random);
                 let (tokens, headers) = (wire.sent.tokens(), wire.headers_as_taken());
                 let received = Received { headers: &headers, ..wire.sent.received(&tokens) };
                 let expected = case.allows(received);
-                let (status, path) = client.ask(&wire.sent, &wire.headers);
+                let by_http2 = Http2::request(&wire.sent, &wire.headers).filter(|_| random.one_in(4));
+                over_http2 += usize::from(by_http2.is_some());
+                let (status, path) = match by_http2 {
+                    Some(request) => newer.ask(request),
+                    None => client.ask(&wire.sent, &wire.headers),
+                };
                 let context = || {
                     format!(
                         "seed {seed}: Envoy {status}, expected {expected}: {:?} {:?} {:?} {:?} {:#?}",
@@ -397,6 +404,8 @@ fn compare(way: &Way) {
             }
         }
     }
-    println!("{total} requests, {plain} plain, {allowed} allowed, {stricter} denied by Envoy alone");
+    println!(
+        "{total} requests ({over_http2} over HTTP/2), {plain} plain, {allowed} allowed, {stricter} denied by Envoy alone"
+    );
     assert!(plain > total / 5 && allowed > total / 10, "{total} {plain} {allowed}");
 }
