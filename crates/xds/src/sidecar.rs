@@ -13,9 +13,9 @@ mod intentions;
 mod jwt;
 mod listener;
 mod manager;
+mod observed;
 mod outbound;
 mod outcome;
-mod replacing;
 mod requests;
 mod route;
 mod secret;
@@ -27,9 +27,9 @@ use concord_proxycfg::{Feature, InboundListener, ListenerId, ProxySnapshot};
 pub use self::given::Fault;
 use self::given::{Given, Requests};
 use self::inbound::{Incoming, Timeouts};
+use self::observed::Observed;
 pub use self::outcome::{Configuration, Unserved, Unsupported};
 use self::requests::{Judge, Told};
-use crate::access_log::Logs;
 use crate::bootstrap::version::Version;
 use crate::names;
 use crate::resource::ResourceType;
@@ -42,34 +42,22 @@ pub const UNDERSTANDS: [Feature; 9] = Feature::ALL;
 /// # Errors
 /// The snapshot cannot be carried out; nothing of it may be.
 pub fn sidecar(snapshot: &ProxySnapshot, envoy: Option<Version>) -> Result<Configuration, Unsupported> {
-    if let Some(key) = replacing::of_proxy(&snapshot.proxy.settings) {
-        return Err(Unsupported::Setting(key));
-    }
     let leaf = snapshot.leaf.as_deref().ok_or(Unsupported::NoLeaf)?;
     let mut built = Configuration::default();
-    let logs = logs(snapshot, &mut built);
+    let observed = Observed::read(snapshot, &mut built.unserved);
     built.resources.insert(ResourceType::Secret, secret::leaf(leaf));
     built.resources.insert(ResourceType::Secret, secret::roots(&snapshot.roots));
     if let Some(inbound) = snapshot.inbound() {
-        add_inbound(snapshot, inbound, &logs, envoy, &mut built)?;
+        add_inbound(snapshot, inbound, &observed, envoy, &mut built)?;
     }
-    outbound::add(snapshot, &logs, &mut built);
+    outbound::add(snapshot, &observed, &mut built);
     Ok(built)
-}
-
-/// The access logs. Without those that it cannot write, Envoy still carries traffic.
-fn logs(snapshot: &ProxySnapshot, built: &mut Configuration) -> Logs {
-    let own = snapshot.proxy.access_logs.as_deref().map(Logs::read).transpose();
-    own.map(Option::unwrap_or_default).unwrap_or_else(|fault| {
-        built.unserved.push(Unserved::AccessLogs(fault));
-        Logs::default()
-    })
 }
 
 fn add_inbound(
     snapshot: &ProxySnapshot,
     inbound: &InboundListener,
-    logs: &Logs,
+    observed: &Observed,
     envoy: Option<Version>,
     built: &mut Configuration,
 ) -> Result<(), Unsupported> {
@@ -90,7 +78,7 @@ fn add_inbound(
         };
         built.resources.insert(ResourceType::Route, requests::routes(&judge, &timeouts));
         rules = Some(Requests {
-            manager: http::inbound(snapshot, &incoming, &issuers, protocol, logs),
+            manager: http::inbound(snapshot, &incoming, &issuers, protocol, observed),
             filters: http::judging(&issuers, &judge),
         });
         for server in issuers.iter().filter_map(|own| own.server.clone()) {
@@ -99,7 +87,7 @@ fn add_inbound(
     }
     match Given::listener(&snapshot.proxy.settings, given::PUBLIC_LISTENER) {
         Ok(None) => {
-            let public = listener::public(snapshot, inbound, &incoming, &issuers, logs);
+            let public = listener::public(snapshot, inbound, &incoming, &issuers, observed);
             built.resources.insert(ResourceType::Listener, public);
         }
         Ok(Some(given)) => match listener::guarded(given, snapshot, &incoming, rules.as_ref()) {

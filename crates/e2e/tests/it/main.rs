@@ -24,6 +24,7 @@ mod envoy_metrics;
 mod envoy_routes;
 mod envoy_sidecar;
 mod envoy_tokens;
+mod envoy_traces;
 mod errors;
 mod interop;
 mod isolation;

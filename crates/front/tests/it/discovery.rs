@@ -200,13 +200,13 @@ async fn what_is_not_spoken_is_refused_by_name() {
     check(open(WHOLE, 40).await, Code::Unimplemented, "DELTA_GRPC");
     check(open(DELTA, 27).await, Code::InvalidArgument, "Envoy 1.27.0 is too old");
     let mut setting = r#"{"Name": "web", "Port": 8080, "Connect": {"SidecarService": {"Port": 21000,
-        "Proxy": {"Config": {"envoy_listener_tracing_json": "{}"}}}}}"#
+        "Proxy": {"Config": {"protocol": "http", "local_request_timeout_ms": "soon"}}}}}"#
         .to_owned();
     setting.retain(|one| one != '\n');
     assert_eq!(world.put("/v1/agent/service/register", setting).send().await.status, 200);
     let mut envoy = open(DELTA, 40).await.unwrap();
     let status = world.guard(envoy.responses.message()).await.expect_err("the stream ends");
-    assert_eq!(status.code(), Code::Unimplemented);
-    assert!(status.message().contains("envoy_listener_tracing_json"), "{status}");
+    assert_eq!(status.code(), Code::FailedPrecondition);
+    assert!(status.message().contains("local_request_timeout_ms"), "{status}");
     world.stop().await;
 }

@@ -15,9 +15,9 @@ use concord_proxycfg::ProxySnapshot;
 use super::inbound::Incoming;
 use super::jwt::Issuer;
 use super::manager::{self, filter};
+use super::observed::Observed;
 use super::requests::Judge;
 use super::{jwt, requests};
-use crate::access_log::Logs;
 use crate::names;
 
 /// The manager of requests from the mesh.
@@ -26,7 +26,7 @@ pub(super) fn inbound(
     incoming: &Incoming<'_>,
     issuers: &[Issuer],
     protocol: Protocol,
-    logs: &Logs,
+    observed: &Observed,
 ) -> HttpConnectionManager {
     let normalization = incoming.normalization();
     let name = || names::PUBLIC_LISTENER.to_owned();
@@ -51,7 +51,7 @@ pub(super) fn inbound(
             uri: true,
             ..SetCurrentClientCertDetails::default()
         }),
-        ..manager::by_routes(name(), name(), filters(issuers, protocol), logs)
+        ..manager::by_routes(name(), name(), filters(issuers, protocol), observed)
     }
 }
 

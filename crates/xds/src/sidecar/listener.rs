@@ -20,8 +20,8 @@ use prost::{Message, Name};
 use super::given::{Fault, Given, Requests};
 use super::inbound::{self, Incoming};
 use super::jwt::Issuer;
+use super::observed::Observed;
 use super::{address, http, intentions, manager, tls};
-use crate::access_log::Logs;
 use crate::names;
 use crate::resource::{Resource, ResourceType};
 
@@ -34,18 +34,18 @@ pub(super) fn public(
     inbound: &InboundListener,
     incoming: &Incoming<'_>,
     issuers: &[Issuer],
-    logs: &Logs,
+    observed: &Observed,
 ) -> Resource {
     let protocol = inbound::http_protocol(snapshot);
     let mut filters = Vec::from_iter(inbound.max_connections.map(limit));
     match protocol {
         Some(protocol) => {
-            let manager = http::inbound(snapshot, incoming, issuers, protocol, logs);
+            let manager = http::inbound(snapshot, incoming, issuers, protocol, observed);
             filters.push(filter("envoy.filters.network.http_connection_manager", &manager));
         }
         None => {
             filters.push(judge(snapshot));
-            filters.push(carry(names::PUBLIC_LISTENER.to_owned(), names::LOCAL_APP.to_owned(), logs));
+            filters.push(carry(names::PUBLIC_LISTENER.to_owned(), names::LOCAL_APP.to_owned(), observed));
         }
     }
     let handshake = inbound.handshake_timeout.unwrap_or(HANDSHAKE_TIMEOUT);
@@ -56,7 +56,7 @@ pub(super) fn public(
         ..FilterChain::default()
     };
     let name = names::public_listener(&inbound.bind);
-    let mut own = listener(name, &inbound.bind, TrafficDirection::Inbound, chain, logs);
+    let mut own = listener(name, &inbound.bind, TrafficDirection::Inbound, chain, observed);
     own.connection_balance_config = balance(&snapshot.proxy.settings, "balance_inbound_connections");
     let resource = Resource::new(own.name.clone(), &own);
     match protocol {
@@ -102,28 +102,28 @@ pub(super) fn connections(
     own: &OutboundListener,
     chain: &CompiledChain,
     cluster: &str,
-    logs: &Logs,
+    observed: &Observed,
 ) -> Resource {
     let carry =
-        carry(names::upstream_statistics(&chain.service, &chain.datacenter), cluster.to_owned(), logs);
-    let listener = upstream(own, carry, logs);
+        carry(names::upstream_statistics(&chain.service, &chain.datacenter), cluster.to_owned(), observed);
+    let listener = upstream(own, carry, observed);
     Resource::new(listener.name.clone(), &listener).naming([cluster.to_owned()])
 }
 
 /// The listener of an upstream with requests, which find their way by its route configuration.
-pub(super) fn requests(own: &OutboundListener, chain: &CompiledChain, logs: &Logs) -> Resource {
+pub(super) fn requests(own: &OutboundListener, chain: &CompiledChain, observed: &Observed) -> Resource {
     let statistics = names::upstream_statistics(&chain.service, &chain.datacenter);
     let routes = own.upstream.to_string();
-    let manage = manager::outbound(statistics, routes.clone(), chain.protocol, logs);
-    let listener = upstream(own, filter("envoy.filters.network.http_connection_manager", &manage), logs);
+    let manage = manager::outbound(statistics, routes.clone(), chain.protocol, observed);
+    let listener = upstream(own, filter("envoy.filters.network.http_connection_manager", &manage), observed);
     Resource::new(listener.name.clone(), &listener).with_child(ResourceType::Route, routes)
 }
 
-fn upstream(own: &OutboundListener, filter: Filter, logs: &Logs) -> Listener {
+fn upstream(own: &OutboundListener, filter: Filter, observed: &Observed) -> Listener {
     let bind = own.bind.as_ref().expect("an upstream that is served has an address");
     let chain = FilterChain { filters: vec![filter], ..FilterChain::default() };
     let name = names::upstream_listener(&own.upstream, bind);
-    let mut listener = listener(name, bind, TrafficDirection::Outbound, chain, logs);
+    let mut listener = listener(name, bind, TrafficDirection::Outbound, chain, observed);
     listener.connection_balance_config = balance(&own.settings, "balance_outbound_connections");
     listener
 }
@@ -139,24 +139,24 @@ fn listener(
     bind: &BindAddress,
     direction: TrafficDirection,
     chain: FilterChain,
-    logs: &Logs,
+    observed: &Observed,
 ) -> Listener {
     Listener {
         name,
         address: Some(address::bind(bind)),
         traffic_direction: direction.into(),
         filter_chains: vec![chain],
-        access_log: logs.of_listener(),
+        access_log: observed.of_listener(),
         ..Listener::default()
     }
 }
 
 /// Carries a connection to a cluster.
-fn carry(stat_prefix: String, cluster: String, logs: &Logs) -> Filter {
+fn carry(stat_prefix: String, cluster: String, observed: &Observed) -> Filter {
     let cluster_specifier = Some(ClusterSpecifier::Cluster(cluster));
     filter(
         "envoy.filters.network.tcp_proxy",
-        &TcpProxy { stat_prefix, cluster_specifier, access_log: logs.of_filter(), ..TcpProxy::default() },
+        &TcpProxy { stat_prefix, cluster_specifier, access_log: observed.of_filter(), ..TcpProxy::default() },
     )
 }
 

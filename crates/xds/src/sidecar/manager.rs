@@ -6,29 +6,28 @@ use concord_envoy_proto::envoy::extensions::filters::http::grpc_stats::v3::Filte
 use concord_envoy_proto::envoy::extensions::filters::http::grpc_stats::v3::filter_config::PerMethodStatSpecifier;
 use concord_envoy_proto::envoy::extensions::filters::http::router::v3::Router;
 use concord_envoy_proto::envoy::extensions::filters::network::http_connection_manager::v3::http_connection_manager::{
-    CodecType, RouteSpecifier, Tracing, UpgradeConfig,
+    CodecType, RouteSpecifier, UpgradeConfig,
 };
 use concord_envoy_proto::envoy::extensions::filters::network::http_connection_manager::v3::http_filter::ConfigType;
 use concord_envoy_proto::envoy::extensions::filters::network::http_connection_manager::v3::{
     HttpConnectionManager, HttpFilter, Rds,
 };
-use concord_envoy_proto::envoy::r#type::v3::Percent;
 use concord_model::entry::Protocol;
 use prost::{Message, Name};
 
 use super::address;
-use crate::access_log::Logs;
+use super::observed::Observed;
 
 /// Sends requests where the route configuration of this name says.
 pub(super) fn outbound(
     stat_prefix: String,
     routes: String,
     protocol: Protocol,
-    logs: &Logs,
+    observed: &Observed,
 ) -> HttpConnectionManager {
     let mut http_filters = if protocol == Protocol::Grpc { grpc() } else { Vec::new() };
     http_filters.push(filter("envoy.filters.http.router", &Router::default()));
-    by_routes(stat_prefix, routes, http_filters, logs)
+    by_routes(stat_prefix, routes, http_filters, observed)
 }
 
 /// What all managers have in common. Requests go where the route configuration of this name says.
@@ -36,16 +35,15 @@ pub(super) fn by_routes(
     stat_prefix: String,
     routes: String,
     http_filters: Vec<HttpFilter>,
-    logs: &Logs,
+    observed: &Observed,
 ) -> HttpConnectionManager {
     let rds = Rds { route_config_name: routes, config_source: Some(address::by_this_stream()) };
     HttpConnectionManager {
         codec_type: CodecType::Auto.into(),
         stat_prefix,
         http_filters,
-        access_log: logs.of_filter(),
-        // Whether a request is traced is decided by who sends it.
-        tracing: Some(Tracing { random_sampling: Some(Percent { value: 0.0 }), ..Tracing::default() }),
+        access_log: observed.of_filter(),
+        tracing: Some(observed.tracing()),
         upgrade_configs: vec![UpgradeConfig {
             upgrade_type: "websocket".to_owned(),
             ..UpgradeConfig::default()

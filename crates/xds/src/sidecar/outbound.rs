@@ -21,19 +21,19 @@ use concord_proxycfg::{ChainStep, Leads, ListenerId, OutboundListener, ProxySnap
 
 use super::cluster::{self, Cluster, Destination};
 use super::given::{self, Fault, Given};
+use super::observed::Observed;
 use super::outcome::{Configuration, Unserved};
 use super::{address, endpoint, listener, route};
-use crate::access_log::Logs;
 use crate::names;
 use crate::resource::ResourceType;
 
 /// Adds the resources of all upstreams.
-pub(super) fn add(snapshot: &ProxySnapshot, logs: &Logs, built: &mut Configuration) {
+pub(super) fn add(snapshot: &ProxySnapshot, observed: &Observed, built: &mut Configuration) {
     let mut clusters = BTreeMap::new();
     for own in snapshot.outbound() {
         match Upstream::read(snapshot, own) {
             Ok(upstream) => {
-                if let Err(unserved) = upstream.add(&mut clusters, logs, built) {
+                if let Err(unserved) = upstream.add(&mut clusters, observed, built) {
                     built.unserved.push(unserved);
                 }
             }
@@ -90,7 +90,7 @@ impl<'a> Upstream<'a> {
     fn add(
         &self,
         clusters: &mut BTreeMap<String, Cluster>,
-        logs: &Logs,
+        observed: &Observed,
         built: &mut Configuration,
     ) -> Result<(), Unserved> {
         let listener = self.given(given::LISTENER, Given::listener, built)?;
@@ -114,8 +114,8 @@ impl<'a> Upstream<'a> {
         let resource = match listener {
             Some(given) if self.chain.protocol.is_http() => given.resource(),
             Some(given) => given.resource().naming([led_to]),
-            None if self.chain.protocol.is_http() => listener::requests(self.listener, self.chain, logs),
-            None => listener::connections(self.listener, self.chain, &led_to, logs),
+            None if self.chain.protocol.is_http() => listener::requests(self.listener, self.chain, observed),
+            None => listener::connections(self.listener, self.chain, &led_to, observed),
         };
         built.resources.insert(ResourceType::Listener, resource);
         Ok(())

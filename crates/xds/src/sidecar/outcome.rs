@@ -116,7 +116,4 @@ pub enum Unsupported {
         /// The key.
         key: &'static str,
     },
-    /// A setting replaces what Envoy is given.
-    #[error("not available yet: config key {0:?}")]
-    Setting(&'static str),
 }

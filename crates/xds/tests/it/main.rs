@@ -17,4 +17,5 @@ mod random;
 mod routes;
 mod sidecar;
 mod tokens;
+mod tracing;
 mod world;

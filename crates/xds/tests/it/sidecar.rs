@@ -16,7 +16,7 @@ use concord_envoy_proto::envoy::r#type::matcher::v3::string_matcher::MatchPatter
 use concord_model::catalog::CheckStatus;
 use concord_model::intention::Action;
 use concord_proxycfg::Endpoint;
-use concord_xds::{Configuration, ResourceType, Unserved, Unsupported, sidecar};
+use concord_xds::{Configuration, ResourceType, Unserved, sidecar};
 use prost::{Message, Name};
 
 use crate::world;
@@ -154,14 +154,6 @@ fn a_change_of_endpoints_changes_no_other_resource() {
     let version =
         |set: &concord_xds::ResourceSet| set.find(ResourceType::Endpoint, &db()).unwrap().version.clone();
     assert_ne!(version(&before), version(&after));
-}
-
-#[test]
-fn n_265_a_setting_that_replaces_a_listener_is_not_passed_over() {
-    let mut instance = world::sidecar(vec![]);
-    instance.proxy.as_mut().unwrap().config = settings(r#"{"envoy_listener_tracing_json": "{}"}"#);
-    let refused = sidecar(&snapshot(instance, vec![], Action::Deny, vec![]), NEWEST).unwrap_err();
-    assert_eq!(refused, Unsupported::Setting("envoy_listener_tracing_json"));
 }
 
 #[test]

@@ -138,7 +138,6 @@ fn build(
     match sidecar(snapshot, version) {
         Ok(built) => Ok(Some((built.resources, built.unserved))),
         Err(Unsupported::Mixed(_)) => Ok(None),
-        Err(error @ Unsupported::Setting(_)) => Err(Status::unimplemented(error.to_string())),
         Err(error @ Unsupported::Milliseconds { .. }) => Err(Status::failed_precondition(error.to_string())),
         Err(error @ (Unsupported::NoLeaf | Unsupported::Identity(_))) => {
             Err(Status::internal(error.to_string()))
