@@ -8,9 +8,10 @@
 //! | `hcl name`, `ini name`, `json name` | a file with that name |
 //!
 //! Every fence of a page must be one of these, so that a page shows nothing which is not tested. After a line which
-//! starts an agent and ends in `&`, the script waits until the agent is ready. The test replaces the ports 8500 to 8503
-//! with free ones.
+//! ends in `&`, the script waits until the agent is ready; what runs in the background ends with the page. The test
+//! replaces the ports 8500 to 8503 with free ones, and the further ones that it names.
 
+use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -30,16 +31,23 @@ struct Fence<'a> {
 /// Runs the commands of a page below `docs/`, and checks the output which the page shows.
 #[track_caller]
 pub fn try_page(name: &str) {
+    try_page_with(name, &[], &[]);
+}
+
+/// The same for a page whose commands use these ports, and programs in these directories.
+#[track_caller]
+pub fn try_page_with(name: &str, ports: &[&str], programs: &[&Path]) {
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../docs").join(name);
     let page = fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
     let (http, grpc) = (pick_port(), pick_port());
-    let page = page.replace("8500", &http.to_string()).replace("8502", &grpc.to_string());
-    let page = ["8501", "8503"].iter().fold(page, |page, port| page.replace(port, &pick_port().to_string()));
+    let mut free = BTreeMap::from([("8500", http.to_string()), ("8502", grpc.to_string())]);
+    free.extend(["8501", "8503"].iter().chain(ports).map(|port| (*port, pick_port().to_string())));
+    let page = with_ports(&page, &free);
     let world = World::new();
     program(&world, http, grpc);
     let (script, expected) = script(&fences(&page));
     assert!(!expected.is_empty(), "{name} has nothing to type");
-    let out = shell(&world, &script, http);
+    let out = shell(&world, &script, http, programs);
     let parts: Vec<_> = out.split("@@ ").skip(1).collect();
     for (at, expected) in expected.iter().enumerate() {
         let part = parts.get(at).unwrap_or_else(|| panic!("{name}: block {at} was not reached:\n{out}"));
@@ -68,6 +76,21 @@ fn page_kind(path: &Path) -> Option<String> {
 fn entry_example(path: &Path) -> Option<String> {
     let page = fs::read_to_string(path).expect("a page is text");
     fences(&page).iter().find(|fence| fence.info == "hcl entry.hcl").map(|fence| fence.body.to_owned())
+}
+
+/// The page with these numbers instead of others.
+fn with_ports(page: &str, free: &BTreeMap<&str, String>) -> String {
+    let is_digit = |letter: char| letter.is_ascii_digit();
+    let (mut out, mut rest) = (String::new(), page);
+    while let Some(start) = rest.find(is_digit) {
+        let (before, number) = rest.split_at(start);
+        let (number, after) =
+            number.split_at(number.find(|letter| !is_digit(letter)).unwrap_or(number.len()));
+        out.push_str(before);
+        out.push_str(free.get(number).map_or(number, String::as_str));
+        rest = after;
+    }
+    out + rest
 }
 
 /// Writes a program called `concord`, which runs the program under test on ports of this test.
@@ -107,7 +130,7 @@ fn script(fences: &[Fence<'_>]) -> (String, Vec<String>) {
                     };
                     writeln!(script, "{line}").expect("a text takes all");
                     if line.trim_end().ends_with('&') {
-                        script.push_str("until [ -e ../ready ]; do sleep 0.05; done\n");
+                        script.push_str("echo $! >> ../pids\nuntil [ -e ../ready ]; do sleep 0.05; done\n");
                     }
                 }
             }
@@ -127,16 +150,18 @@ fn script(fences: &[Fence<'_>]) -> (String, Vec<String>) {
 }
 
 /// Runs a script in a directory of its own. Returns its output and errors together.
-fn shell(world: &World, script: &str, http: u16) -> String {
+fn shell(world: &World, script: &str, http: u16, programs: &[&Path]) -> String {
     let (bin, work, log) = (world.path("bin"), world.path("work"), world.path("out"));
     fs::create_dir(&work).expect("a directory can be made");
+    let path = programs.iter().map(|one| format!("{}:", one.display())).collect::<String>();
+    let path = format!("{}:{path}/usr/bin:/bin", bin.display());
     let out = fs::File::create(&log).expect("a file can be made");
     let err = out.try_clone().expect("a file can be shared");
     let mut child = Command::new("sh")
         .args(["-e", "-c", script])
         .current_dir(work)
         .env_clear()
-        .env("PATH", format!("{}:/usr/bin:/bin", bin.display()))
+        .env("PATH", path)
         .env("CONCORD_HTTP_ADDR", format!("127.0.0.1:{http}"))
         .stdin(Stdio::null())
         .stdout(out)
@@ -147,7 +172,7 @@ fn shell(world: &World, script: &str, http: u16) -> String {
     while child.try_wait().expect("it is ours").is_none() {
         if started.elapsed() > HANG {
             child.kill().expect("it is ours");
-            end_agents(world.dir());
+            end_all(world.dir());
             panic!("the page hangs:\n{}", fs::read_to_string(&log).unwrap_or_default());
         }
         std::thread::sleep(std::time::Duration::from_millis(10));
@@ -155,8 +180,8 @@ fn shell(world: &World, script: &str, http: u16) -> String {
     fs::read_to_string(log).expect("the output is text")
 }
 
-/// Kills the agents which the page started.
-fn end_agents(dir: &Path) {
+/// Kills what the page started and left running.
+fn end_all(dir: &Path) {
     let pids = fs::read_to_string(dir.join("pids")).unwrap_or_default();
     let _ = Command::new("kill").arg("-9").args(pids.split_whitespace()).status();
 }
@@ -209,6 +234,12 @@ mod tests {
     }
 
     #[test]
+    fn whole_numbers_are_replaced_once() {
+        let free = BTreeMap::from([("9001", "19001".to_owned()), ("19001", "9001".to_owned())]);
+        assert_eq!(with_ports("a:9001 b:19001 c:90010 9", &free), "a:19001 b:9001 c:90010 9");
+    }
+
+    #[test]
     fn a_page_is_taken_apart_into_its_fences() {
         let page = "# x\n\n```sh\na\nb &\n```\n\nwords\n\n```text\nc\n```\n```hcl a.hcl\nd = 1\n```\n";
         let all = fences(page);
@@ -216,7 +247,7 @@ mod tests {
         assert_eq!(shown, [("sh", "a\nb &\n"), ("text", "c\n"), ("hcl a.hcl", "d = 1\n")]);
         let (script, expected) = script(&all);
         assert_eq!(expected, ["c\n"]);
-        assert!(script.contains("b &\nuntil [ -e ../ready ]"), "{script}");
+        assert!(script.contains("b &\necho $! >> ../pids\nuntil [ -e ../ready ]"), "{script}");
         assert!(script.contains("cat > a.hcl <<'END OF FILE'\nd = 1\nEND OF FILE"), "{script}");
     }
 }
