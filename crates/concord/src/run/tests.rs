@@ -6,7 +6,7 @@ use concord_model::{Secret, Uuid};
 use super::settings::{Listening, agent_config};
 
 /// The files that take the configuration's sections apart, also those that are handed over whole.
-const WIRING: [&str; 18] = [
+const WIRING: [&str; 19] = [
     include_str!("agent.rs"),
     include_str!("listen.rs"),
     include_str!("logs.rs"),
@@ -17,6 +17,7 @@ const WIRING: [&str; 18] = [
     include_str!("settings.rs"),
     include_str!("telemetry.rs"),
     include_str!("tls.rs"),
+    include_str!("../../../agent/src/agent.rs"),
     include_str!("../../../agent/src/config.rs"),
     include_str!("../../../agent/src/checks.rs"),
     include_str!("../../../agent/src/checks/maker.rs"),
