@@ -72,7 +72,14 @@ pub(crate) struct Catalog {
 
 /// What a proxy understands that does not act by configuration entries.
 pub(crate) fn plain() -> Understood {
-    let of_envoy = [Feature::Entries, Feature::DiscoveryChains, Feature::PublicListener];
+    let of_envoy = [
+        Feature::Entries,
+        Feature::DiscoveryChains,
+        Feature::PublicListener,
+        Feature::ExposedPaths,
+        Feature::TlsMinimum,
+        Feature::CleanCertificates,
+    ];
     Understood::of(Feature::ALL.into_iter().filter(|feature| !of_envoy.contains(feature)))
 }
 

@@ -6,10 +6,12 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
+use concord_model::entry::{Entry, TlsVersion};
 use concord_model::proxy::Settings;
 use serde::{Deserialize, Serialize};
 
 use crate::chain::{Chain, ChainStep};
+use crate::registration::ProxySection;
 use crate::snapshot::ProxySnapshot;
 
 /// The setting of a proxy that replaces its public listener.
@@ -36,11 +38,17 @@ pub enum Feature {
     DiscoveryChains,
     /// A public listener that an operator has written for Envoy, which may keep callers out.
     PublicListener,
+    /// Paths that are served without the mesh's TLS, and nothing beside them.
+    ExposedPaths,
+    /// A minimum of TLS 1.3, which the mesh demands.
+    TlsMinimum,
+    /// The header with the caller's certificate is taken out of requests, which the mesh demands.
+    CleanCertificates,
 }
 
 impl Feature {
     /// All features of this version.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 12] = [
         Self::Proxy,
         Self::Roots,
         Self::Intentions,
@@ -50,6 +58,9 @@ impl Feature {
         Self::Entries,
         Self::DiscoveryChains,
         Self::PublicListener,
+        Self::ExposedPaths,
+        Self::TlsMinimum,
+        Self::CleanCertificates,
     ];
 
     /// Its name on the wire.
@@ -64,6 +75,9 @@ impl Feature {
             Self::Entries => "entries",
             Self::DiscoveryChains => "discovery_chains",
             Self::PublicListener => "envoy_public_listener_json",
+            Self::ExposedPaths => "exposed_paths",
+            Self::TlsMinimum => "tls_1_3",
+            Self::CleanCertificates => "sanitize_x_forwarded_client_cert",
         }
     }
 }
@@ -126,6 +140,8 @@ impl ProxySnapshot {
         needs.extend((!self.targets.is_empty()).then_some(Feature::Targets));
         needs.extend((!self.listeners.is_empty()).then_some(Feature::Listeners));
         needs.extend(says(&self.proxy.settings, PUBLIC_LISTENER).then_some(Feature::PublicListener));
+        needs.extend((!self.proxy.exposed.is_empty()).then_some(Feature::ExposedPaths));
+        needs.extend(self.entries.values().flat_map(|entry| demanded(entry, &self.proxy)));
         needs.extend(self.chains.values().map(|chain| chain.needs()));
         needs
     }
@@ -138,6 +154,17 @@ impl Chain {
             ChainStep::Compiled(_) => Feature::DiscoveryChains,
         }
     }
+}
+
+/// The features that an entry demands of every proxy: without them something would be open.
+pub(crate) fn demanded(entry: &Entry, proxy: &ProxySection) -> Vec<Feature> {
+    let Entry::Mesh(mesh) = entry else { return Vec::new() };
+    let tls = mesh.said.tls.iter().flat_map(|tls| tls.incoming.iter().chain(&tls.outgoing));
+    let is_newest = tls.into_iter().any(|limits| limits.tls_min_version == TlsVersion::Tls13);
+    let cleans = mesh.said.http.is_some_and(|http| http.sanitize_x_forwarded_client_cert);
+    let has_requests = !proxy.protocol.is_empty() && !proxy.protocol.eq_ignore_ascii_case("tcp");
+    let tls = is_newest.then_some(Feature::TlsMinimum);
+    tls.into_iter().chain((cleans && has_requests).then_some(Feature::CleanCertificates)).collect()
 }
 
 /// Whether a setting says anything.

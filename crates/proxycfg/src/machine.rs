@@ -16,7 +16,8 @@
 //!
 //! A proxy that acts by configuration entries is also told the discovery chains of its upstreams, the `mesh` entry and
 //! the `jwt-provider` entries that its intentions name; what these name is watched in turn. Any other proxy is sent to
-//! the service that its registration names.
+//! the service that its registration names; of the `mesh` entry it is told only what it must not pass over, so that it is
+//! refused the snapshot.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -34,7 +35,7 @@ use crate::chain::{ChainId, ChainQuestion};
 use crate::chains::Chains;
 use crate::described::DescribedProxy;
 use crate::endpoint::{Endpoint, Endpoints};
-use crate::feature::Understood;
+use crate::feature::{Understood, demanded};
 use crate::id::ProxyId;
 use crate::listener::{Listener, ListenerId};
 use crate::registration::{ProxyFault, Registration};
@@ -325,12 +326,12 @@ impl Proxy {
         if self.leaf_from == LeafFrom::Agent {
             keys.insert(WatchKey::Leaf(service.clone()));
         }
+        keys.insert(WatchKey::Entry(EntryName::only(EntryKind::Mesh)));
         if !self.acts_by_entries {
             let targets = own.chains.values().flat_map(|chain| chain.targets());
             keys.extend(targets.map(WatchKey::Endpoints));
             return keys;
         }
-        keys.insert(WatchKey::Entry(EntryName::only(EntryKind::Mesh)));
         keys.extend(self.provider_entries().map(WatchKey::Entry));
         let targets = own.questions.iter().flat_map(|question| self.chains.targets(&question.chain));
         keys.extend(targets.map(WatchKey::Endpoints));
@@ -382,6 +383,9 @@ impl Proxy {
         let (listeners, targets) = (self.listeners(own), self.chains.targets_of(&chains));
         let entries = self.entries.iter();
         let entries = entries.filter_map(|(name, entry)| Some((name.clone(), Arc::clone(entry.as_ref()?))));
+        // A proxy that does not act by entries is told only what it must not pass over, and cannot be given it.
+        let is_told = |entry: &Entry| self.acts_by_entries || !demanded(entry, &own.proxy).is_empty();
+        let entries = entries.filter(|(_, entry)| is_told(entry));
         let entries = entries.collect();
         let next = self.version + 1;
         let last = self.published.as_deref();

@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
 use concord_model::catalog::ServiceInstance;
-use concord_model::proxy::{AccessLogs, ProxyConfig, ServiceKind, Settings, Upstream};
+use concord_model::proxy::{AccessLogs, Expose, ExposedPath, ProxyConfig, ServiceKind, Settings, Upstream};
 use concord_model::{Datacenter, InstanceId, ServiceIdentity, ServiceRef, SpiffeError, TrustDomain};
 use serde::{Deserialize, Serialize};
 
@@ -37,6 +37,9 @@ pub struct ProxySection {
     /// Its access logs. The built-in proxy writes none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub access_logs: Option<Box<AccessLogs>>,
+    /// The paths that it serves without the mesh's TLS, each at a port of its own.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub exposed: Vec<ExposedPath>,
 }
 
 /// Why a registration is invalid for a proxy.
@@ -57,9 +60,17 @@ pub enum ProxyFault {
     /// Transparent mode, or an unknown mode.
     #[error("not available yet: proxy mode {0:?}; use direct")]
     Mode(String),
-    /// It exposes something without the mesh's TLS.
-    #[error("not available yet: Proxy.Expose")]
-    Expose,
+    /// It exposes the paths of checks without the mesh's TLS.
+    #[error("not available yet: Proxy.Expose.Checks; name the paths in Proxy.Expose.Paths")]
+    ExposedChecks,
+    /// An exposed path has no path, no port, or the port of another one.
+    #[error(
+        "Proxy.Expose.Paths: {0:?} needs a path that begins with a slash, and ports of its own (ListenerPort, LocalPathPort)"
+    )]
+    ExposedPath(String),
+    /// An exposed path has a protocol without paths.
+    #[error("Proxy.Expose.Paths: the protocol of {0:?} must be http or http2")]
+    ExposedProtocol(String),
     /// It has no port.
     #[error("a sidecar needs a port: set Port, SocketPath or the config key \"bind_port\"")]
     NoPort,
@@ -108,8 +119,8 @@ impl Registration {
         if !matches!(proxy.mode.as_str(), "" | "direct") {
             faults.push(ProxyFault::Mode(proxy.mode.clone()));
         }
-        if proxy.expose.is_some() {
-            faults.push(ProxyFault::Expose);
+        if let Some(expose) = &proxy.expose {
+            faults.extend(faults_of_exposed(expose));
         }
         let (section, inbound) = read_proxy(service, datacenter, instance, proxy, &mut faults);
         if inbound.is_none() {
@@ -132,6 +143,7 @@ impl Registration {
             protocol: "tcp".to_owned(),
             settings: Settings::new(),
             access_logs: None,
+            exposed: Vec::new(),
         };
         let inbound = described.inbound().map(|inbound| InboundListener {
             bind: BindAddress::Tcp(inbound.bind),
@@ -166,6 +178,22 @@ impl Registration {
         }
         Ok(Self { proxy: Arc::new(proxy), listeners, chains, questions })
     }
+}
+
+/// What is wrong with exposed paths.
+fn faults_of_exposed(expose: &Expose) -> Vec<ProxyFault> {
+    let mut faults = Vec::from_iter(expose.checks.then_some(ProxyFault::ExposedChecks));
+    let mut ports = BTreeSet::new();
+    for own in &expose.paths {
+        let is_new = own.listener_port != 0 && ports.insert(own.listener_port);
+        if !is_new || own.local_path_port == 0 || !own.path.starts_with('/') {
+            faults.push(ProxyFault::ExposedPath(own.path.clone()));
+        }
+        if !["", "http", "http2"].iter().any(|known| own.protocol.eq_ignore_ascii_case(known)) {
+            faults.push(ProxyFault::ExposedProtocol(own.path.clone()));
+        }
+    }
+    faults
 }
 
 /// The error if the service's name cannot be part of a certificate.
@@ -205,6 +233,7 @@ fn read_proxy(
         protocol: reader.text("protocol").unwrap_or("tcp").to_owned(),
         settings: proxy.config.clone(),
         access_logs: proxy.access_logs.clone(),
+        exposed: proxy.expose.as_ref().map(|own| own.paths.clone()).unwrap_or_default(),
     };
     faults.extend(reader.faults.into_iter().map(ProxyFault::Setting));
     let inbound = bind(instance, bind_ip, bind_port).map(|bind| InboundListener {

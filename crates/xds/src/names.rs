@@ -2,6 +2,7 @@
 //! dashboards and tools match them; so every one is made here.
 
 use concord_model::chain::CompiledChain;
+use concord_model::proxy::ExposedPath;
 use concord_model::{Datacenter, ServiceRef, TrustDomain};
 use concord_proxycfg::{BindAddress, UpstreamId};
 
@@ -47,6 +48,26 @@ pub fn key_server(provider: &str) -> String {
 /// The listener for connections from the mesh.
 pub fn public_listener(bind: &BindAddress) -> String {
     format!("{PUBLIC_LISTENER}:{}", place(bind))
+}
+
+/// The listener of an exposed path.
+pub fn exposed_path(path: &ExposedPath, bind: &BindAddress) -> String {
+    format!("exposed_path_{}:{}", plain(&path.path), place(bind))
+}
+
+/// The filter of an exposed path, and what its statistics begin with.
+pub fn exposed_filter(path: &ExposedPath) -> String {
+    format!("exposed_path_filter_{}_{}", plain(&path.path), path.listener_port)
+}
+
+/// The cluster of a port of the local service for exposed paths.
+pub fn exposed_cluster(port: u16) -> String {
+    format!("exposed_cluster_{port}")
+}
+
+/// The letters and digits of a path.
+fn plain(path: &str) -> String {
+    path.chars().filter(char::is_ascii_alphanumeric).collect()
 }
 
 /// The listener of an upstream.

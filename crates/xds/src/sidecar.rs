@@ -6,6 +6,7 @@
 mod address;
 mod cluster;
 mod endpoint;
+mod exposed;
 mod given;
 mod http;
 mod inbound;
@@ -35,7 +36,7 @@ use crate::names;
 use crate::resource::ResourceType;
 
 /// What the resources of a sidecar are made of. A snapshot that needs more is refused by name.
-pub const UNDERSTANDS: [Feature; 9] = Feature::ALL;
+pub const UNDERSTANDS: [Feature; 12] = Feature::ALL;
 
 /// The resources of a sidecar, for an Envoy of this version; `None`: it is not known.
 ///
@@ -65,6 +66,7 @@ fn add_inbound(
     let incoming = Incoming::new(snapshot);
     let protocol = inbound::http_protocol(snapshot);
     let Some(local) = add_local(snapshot, inbound, protocol, built) else { return Ok(()) };
+    exposed::add(snapshot, inbound, &local, logs, built);
     let mut issuers = Vec::new();
     let mut rules = None;
     if let Some(protocol) = protocol {

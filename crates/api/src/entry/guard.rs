@@ -9,70 +9,29 @@ use concord_syntax::{Node, Pos, same_key};
 use crate::fault::Problem;
 use crate::shape::says_something;
 
-/// A field of an entry whose effect is not built, so that something would stay open.
+/// A field of an entry whose effect is not built, so that something would stay open if it says anything.
 struct Guard {
     kinds: &'static [&'static str],
     /// The keys from the entry down to the field; empty: the entry itself.
     path: &'static [&'static str],
-    asks: Asks,
     /// What would happen if the field were ignored.
     without: &'static str,
 }
 
-/// Which values ask for protection.
-enum Asks {
-    /// Any value that is not empty, zero or `false`.
-    Given,
-    /// Exactly this text.
-    Text(&'static str),
-}
-
 const DEFAULTS: &[&str] = &["proxy-defaults", "service-defaults"];
-const TLS_1_3: Asks = Asks::Text("TLSv1_3");
-const TLS_1_2_TOO: &str = "connections with TLS 1.2 would be taken";
 
 const GUARDS: &[Guard] = &[
-    Guard {
-        kinds: &["control-plane-request-limit"],
-        path: &[],
-        asks: Asks::Given,
-        without: "requests would not be limited",
-    },
+    Guard { kinds: &["control-plane-request-limit"], path: &[], without: "requests would not be limited" },
     Guard {
         kinds: DEFAULTS,
         path: &["EnvoyExtensions"],
-        asks: Asks::Given,
         without: "whom an extension keeps out would be let in",
     },
-    Guard {
-        kinds: &["service-defaults"],
-        path: &["RateLimits"],
-        asks: Asks::Given,
-        without: "requests would not be limited",
-    },
+    Guard { kinds: &["service-defaults"], path: &["RateLimits"], without: "requests would not be limited" },
     Guard {
         kinds: &["mesh"],
         path: &["TransparentProxy", "MeshDestinationsOnly"],
-        asks: Asks::Given,
         without: "services could call destinations outside of the mesh",
-    },
-    Guard {
-        kinds: &["mesh"],
-        path: &["HTTP", "SanitizeXForwardedClientCert"],
-        asks: Asks::Given,
-        without: "callers could claim another identity in x-forwarded-client-cert",
-    },
-    Guard {
-        kinds: &["mesh"],
-        path: &["TLS", "Incoming", "TLSMinVersion"],
-        asks: TLS_1_3,
-        without: TLS_1_2_TOO,
-    },
-    Guard {
-        kinds: &["mesh"],
-        path: &["TLS", "Outgoing", "TLSMinVersion"],
-        asks: TLS_1_3,
-        without: "connections with TLS 1.2 would be made",
     },
 ];
 
@@ -102,21 +61,12 @@ pub fn unguarded(entry: &Node) -> Vec<Unguarded> {
     let mut open = Vec::new();
     for guard in GUARDS {
         let Some(kind) = guard.kinds.iter().copied().find(|own| *own == kind) else { continue };
-        let Some(node) = found(entry, guard.path).into_iter().find(|node| guard.asks.of(node)) else {
+        let Some(node) = found(entry, guard.path).into_iter().find(|node| says_something(node)) else {
             continue;
         };
         open.push(Unguarded { field: guard.path.join("."), pos: node.pos, kind, without: guard.without });
     }
     open
-}
-
-impl Asks {
-    fn of(&self, node: &Node) -> bool {
-        match self {
-            Self::Given => says_something(node),
-            Self::Text(text) => node.as_str() == Some(text),
-        }
-    }
 }
 
 /// The values at a path. Blocks may be lists of objects, as in HCL.

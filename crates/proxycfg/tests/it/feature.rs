@@ -1,10 +1,12 @@
 //! What a proxy says that it understands, and what a snapshot needs.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
-use concord_proxycfg::{Feature, NotUnderstood, Understood};
+use concord_model::entry::Entry;
+use concord_proxycfg::{Event, Feature, NotUnderstood, Understood};
 
-use crate::world::{World, plain, sidecar};
+use crate::world::{DENY, World, plain, roots, sidecar};
 
 fn understood(names: &[&str]) -> Understood {
     let bytes = rmp_serde::to_vec_named(names).unwrap();
@@ -53,6 +55,54 @@ fn n_294_a_public_listener_of_an_operator_is_not_for_a_proxy_that_would_pass_ove
     assert_eq!(Understood::of(Feature::ALL).covers(world.snapshot()), Ok(()));
     world.register(with(r#"{"envoy_public_listener_json": ""}"#));
     assert_eq!(plain().covers(world.snapshot()), Ok(()));
+}
+
+/// The `mesh` entry as the model writes it.
+fn mesh(said: &str) -> Option<Arc<Entry>> {
+    let text =
+        format!(r#"{{"mesh": {{"scope": {{"namespace": "default", "name": "mesh"}}, "said": {said}}}}}"#);
+    Some(Arc::new(serde_json::from_str(&text).unwrap()))
+}
+
+#[test]
+fn n_296_what_the_mesh_demands_is_not_passed_over_by_a_proxy_that_cannot_do_it() {
+    let http = |protocol: &str| {
+        let mut own = sidecar("web", vec![]);
+        own.proxy.as_mut().unwrap().config =
+            serde_json::from_str(&format!(r#"{{"protocol": "{protocol}"}}"#)).unwrap();
+        own
+    };
+    let mut world = World::published();
+    world.register(http("tcp"));
+    for said in [
+        r#"{"tls": {"incoming": {"tls_min_version": "TLSv1_3"}}}"#,
+        r#"{"tls": {"outgoing": {"tls_min_version": "TLSv1_3"}}}"#,
+    ] {
+        world.mesh(mesh(said));
+        let refused = plain().covers(world.snapshot()).expect_err("it would be passed over");
+        assert!(refused.to_string().contains("tls_1_3"), "{refused}");
+        assert_eq!(Understood::of(Feature::ALL).covers(world.snapshot()), Ok(()));
+    }
+    world.mesh(mesh(r#"{"http": {"sanitize_x_forwarded_client_cert": true}}"#));
+    assert_eq!(plain().covers(world.snapshot()), Ok(()), "connections carry no such header");
+    world.register(http("http"));
+    let refused = plain().covers(world.snapshot()).expect_err("requests do");
+    assert!(refused.to_string().contains("sanitize_x_forwarded_client_cert"), "{refused}");
+    world.mesh(mesh(r#"{"tls": {"incoming": {"tls_min_version": "TLSv1_2"}}}"#));
+    assert_eq!(plain().covers(world.snapshot()), Ok(()));
+    assert!(world.snapshot().entries.is_empty(), "nor is it told of more than it must know");
+}
+
+#[test]
+fn n_296_a_proxy_that_cannot_do_what_the_mesh_may_demand_waits_until_it_is_known() {
+    let mut world = World::new();
+    world.is_silent_of_mesh();
+    world.register(sidecar("web", vec![]));
+    world.on(Event::RootsChanged(roots(1)));
+    world.intentions("web", vec![], DENY);
+    assert!(world.publication().is_none(), "the mesh may demand what it cannot do");
+    world.mesh(None);
+    assert!(world.publication().is_some());
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! The machine: what it watches, when it publishes, and when it must not.
 
 use concord_mesh::intention::DefaultPolicy;
+use concord_model::entry::{EntryKind, EntryName};
 use concord_model::intention::Action;
 use concord_model::proxy::ServiceKind;
 use concord_proxycfg::{Effect, Event, ProxyFault, Section, SectionUpdate, WatchKey};
@@ -17,6 +18,7 @@ fn a_registration_starts_its_watches() {
         Effect::StartWatch(WatchKey::Roots),
         Effect::StartWatch(WatchKey::Intentions(service("web"))),
         Effect::StartWatch(WatchKey::Endpoints(target("api"))),
+        Effect::StartWatch(WatchKey::Entry(EntryName::only(EntryKind::Mesh))),
     ];
     assert_eq!(world.last, expected);
     world.register(sidecar("web", vec![upstream("api", 9000)]));
@@ -252,7 +254,7 @@ fn a_proxy_that_is_gone_is_withdrawn() {
     let mut world = World::published();
     let version = world.snapshot().version;
     world.on(Event::Gone);
-    assert_eq!(world.last.iter().filter(|effect| matches!(effect, Effect::StopWatch(_))).count(), 3);
+    assert_eq!(world.last.iter().filter(|effect| matches!(effect, Effect::StopWatch(_))).count(), 4);
     assert_eq!(world.last.last(), Some(&Effect::Withdraw));
     assert!(world.proxy.snapshot().is_none());
     world.on(Event::Gone);

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use concord_model::catalog::ServiceInstance;
-use concord_model::proxy::{Expose, Upstream, UpstreamKind};
+use concord_model::proxy::{Expose, ExposedPath, Upstream, UpstreamKind};
 use concord_model::{Partition, PeerName};
 use concord_proxycfg::{
     BindAddress, Effect, Event, InboundListener, Leads, LocalTarget, OutboundListener, ProxyFault,
@@ -61,7 +61,7 @@ fn resolved(upstream: Upstream) -> Resolve {
 #[track_caller]
 fn refused(upstream: Upstream, expected: &str) {
     let watched = published(sidecar("web", vec![upstream.clone()])).proxy.watches().count();
-    assert_eq!(watched, 2, "what is refused is not watched");
+    assert_eq!(watched, 3, "what is refused is not watched");
     match one_upstream(upstream).leads {
         Leads::Refused(refusal) => assert_eq!(refusal.to_string(), expected),
         other => panic!("must be refused: {other:?}"),
@@ -175,7 +175,39 @@ fn what_makes_no_sidecar_is_refused() {
 fn a_proxy_that_would_have_to_let_paths_through_is_refused() {
     let mut instance = sidecar("web", vec![]);
     instance.proxy.as_mut().unwrap().expose = Some(Box::new(Expose { checks: true, paths: vec![] }));
-    assert_eq!(faults(instance), ["not available yet: Proxy.Expose"]);
+    let refused = "not available yet: Proxy.Expose.Checks; name the paths in Proxy.Expose.Paths";
+    assert_eq!(faults(instance), [refused]);
+}
+
+#[test]
+fn n_295_a_path_that_cannot_be_exposed_alone_is_refused() {
+    let path = |path: &str, port: u16, local: u16, protocol: &str| ExposedPath {
+        path: path.to_owned(),
+        listener_port: port,
+        local_path_port: local,
+        protocol: protocol.to_owned(),
+        parsed_from_check: false,
+    };
+    let with = |paths: Vec<ExposedPath>| {
+        let mut instance = sidecar("web", vec![]);
+        instance.proxy.as_mut().unwrap().expose = Some(Box::new(Expose { checks: false, paths }));
+        instance
+    };
+    let sound = path("/health", 21500, 8080, "HTTP2");
+    let own = section(with(vec![sound.clone()]));
+    assert_eq!(own.exposed, [sound.clone()]);
+    for bad in [
+        path("", 1, 2, ""),
+        path("x", 1, 2, ""),
+        path("/x", 0, 2, ""),
+        path("/x", 1, 0, ""),
+        path("/x", 21500, 2, ""),
+    ] {
+        let told = faults(with(vec![sound.clone(), bad]));
+        assert!(told.len() == 1 && told[0].contains("ports of its own"), "{told:?}");
+    }
+    let told = faults(with(vec![path("/x", 1, 2, "tcp")]));
+    assert_eq!(told, ["Proxy.Expose.Paths: the protocol of \"/x\" must be http or http2"]);
 }
 
 #[test]

@@ -179,7 +179,14 @@ pub(crate) fn compiled(of: &str, to: &[&str]) -> Arc<CompiledChain> {
 
 /// What a proxy understands that does not act by configuration entries.
 pub(crate) fn plain() -> Understood {
-    let of_envoy = [Feature::Entries, Feature::DiscoveryChains, Feature::PublicListener];
+    let of_envoy = [
+        Feature::Entries,
+        Feature::DiscoveryChains,
+        Feature::PublicListener,
+        Feature::ExposedPaths,
+        Feature::TlsMinimum,
+        Feature::CleanCertificates,
+    ];
     Understood::of(Feature::ALL.into_iter().filter(|feature| !of_envoy.contains(feature)))
 }
 
@@ -206,21 +213,40 @@ pub(crate) fn endpoint(of: &str, node: &str, port: u16) -> Endpoint {
 pub(crate) struct World {
     pub(crate) proxy: Proxy,
     pub(crate) last: Vec<Effect>,
+    /// Whether the test tells what there is of the `mesh` entry.
+    tells_of_mesh: bool,
+    /// Whether the machine knows it.
+    is_told_of_mesh: bool,
 }
 
 impl World {
     pub(crate) fn new() -> Self {
-        Self { proxy: Proxy::new(id(), dc("dc1"), LeafFrom::Proxy, &plain()), last: vec![] }
+        Self {
+            proxy: Proxy::new(id(), dc("dc1"), LeafFrom::Proxy, &plain()),
+            last: vec![],
+            tells_of_mesh: false,
+            is_told_of_mesh: false,
+        }
     }
 
     pub(crate) fn with_leaf() -> Self {
-        Self { proxy: Proxy::new(id(), dc("dc1"), LeafFrom::Agent, &plain()), last: vec![] }
+        Self {
+            proxy: Proxy::new(id(), dc("dc1"), LeafFrom::Agent, &plain()),
+            last: vec![],
+            tells_of_mesh: false,
+            is_told_of_mesh: false,
+        }
     }
 
     /// A proxy that acts by configuration entries.
     pub(crate) fn by_entries() -> Self {
         let all = Understood::of(Feature::ALL);
-        Self { proxy: Proxy::new(id(), dc("dc1"), LeafFrom::Proxy, &all), last: vec![] }
+        Self {
+            proxy: Proxy::new(id(), dc("dc1"), LeafFrom::Proxy, &all),
+            last: vec![],
+            tells_of_mesh: true,
+            is_told_of_mesh: true,
+        }
     }
 
     /// A sidecar of `web` that calls `api`, fully told.
@@ -235,7 +261,21 @@ impl World {
 
     pub(crate) fn on(&mut self, event: Event) {
         self.last.clear();
+        if matches!(event, Event::Gone) {
+            self.is_told_of_mesh = self.tells_of_mesh;
+        }
+        // Unless a test says otherwise, there is no `mesh` entry.
+        let mesh = EntryName::only(EntryKind::Mesh);
+        let is_asked = self.proxy.watches().any(|key| *key == WatchKey::Entry(mesh.clone()));
+        if is_asked && !std::mem::replace(&mut self.is_told_of_mesh, true) {
+            self.proxy.on(Event::EntryChanged { name: mesh, entry: None }, &mut Vec::new());
+        }
         self.proxy.on(event, &mut self.last);
+    }
+
+    /// Only the test tells what there is of the `mesh` entry.
+    pub(crate) fn is_silent_of_mesh(&mut self) {
+        (self.tells_of_mesh, self.is_told_of_mesh) = (true, true);
     }
 
     pub(crate) fn register(&mut self, instance: ServiceInstance) {

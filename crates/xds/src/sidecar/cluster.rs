@@ -20,7 +20,7 @@ use concord_envoy_proto::envoy::extensions::upstreams::http::v3::http_protocol_o
 };
 use concord_envoy_proto::envoy::r#type::v3::Percent;
 use concord_envoy_proto::{Any, any};
-use concord_model::entry::{BalancingPolicy, LoadBalancer, PassiveHealthCheck, Protocol};
+use concord_model::entry::{BalancingPolicy, LoadBalancer, PassiveHealthCheck, Protocol, TlsLimits};
 use concord_model::{Span, Timeout, TrustDomain};
 use concord_proxycfg::{
     InboundListener, LOCAL_CONNECT_TIMEOUT_ENVOY, LocalTarget, Target, TargetId, UpstreamLimits,
@@ -56,44 +56,62 @@ pub(super) struct Destination {
 
 /// The cluster of the local service. Without an address it is empty, and connections end.
 pub(super) fn local_app(inbound: &InboundListener, protocol: Option<Protocol>) -> Resource {
-    let (kind, place) = local(inbound.local.as_ref());
+    let is_http2 = matches!(protocol, Some(Protocol::Http2 | Protocol::Grpc));
+    app(names::LOCAL_APP.to_owned(), inbound.local.as_ref(), inbound, is_http2)
+}
+
+/// The cluster of a port of the local service for an exposed path.
+pub(super) fn exposed(port: u16, inbound: &InboundListener, is_http2: bool) -> Resource {
+    let place = match &inbound.local {
+        Some(LocalTarget::Tcp { host, port: _ }) => LocalTarget::Tcp { host: host.clone(), port },
+        Some(socket @ LocalTarget::Unix { .. }) => socket.clone(),
+        None => LocalTarget::Tcp { host: "127.0.0.1".to_owned(), port },
+    };
+    app(names::exposed_cluster(port), Some(&place), inbound, is_http2)
+}
+
+fn app(name: String, at: Option<&LocalTarget>, inbound: &InboundListener, is_http2: bool) -> Resource {
+    let (kind, place) = local(at);
     let timeout = inbound.local_connect_timeout.unwrap_or(LOCAL_CONNECT_TIMEOUT_ENVOY);
     let cluster = Form {
-        name: names::LOCAL_APP.to_owned(),
+        name: name.clone(),
         connect_timeout: Some(address::duration(timeout)),
         cluster_discovery_type: Some(ClusterDiscoveryType::Type(kind.into())),
-        load_assignment: Some(endpoint::fixed(names::LOCAL_APP, place)),
+        load_assignment: Some(endpoint::fixed(&name, place)),
         circuit_breakers: inbound
             .max_connections
             .map(|most| breakers(Thresholds { max_connections: Some(most), ..Thresholds::default() })),
-        typed_extension_protocol_options: match protocol {
-            Some(Protocol::Http2 | Protocol::Grpc) => http2(),
-            _ => BTreeMap::new(),
-        },
+        typed_extension_protocol_options: if is_http2 { http2() } else { BTreeMap::new() },
         ..Form::default()
     };
-    Resource::new(cluster.name.clone(), &cluster)
+    Resource::new(name, &cluster)
+}
+
+/// What holds for the TLS of all upstreams.
+pub(super) struct MeshSide<'a> {
+    pub(super) trust_domain: &'a TrustDomain,
+    pub(super) limits: Option<&'a TlsLimits>,
 }
 
 /// A cluster of upstreams.
-pub(super) fn outbound(name: String, own: Cluster, trust_domain: &TrustDomain) -> Resource {
+pub(super) fn outbound(name: String, own: Cluster, mesh: &MeshSide<'_>) -> Resource {
     match own {
-        Cluster::Service(own) => service(name, &own, trust_domain),
+        Cluster::Service(own) => service(name, &own, mesh),
         Cluster::Failover { members, connect_timeout } => failover(name, &members, connect_timeout),
         Cluster::Given(own, mut given) => {
-            given.expect(&proof(&own, trust_domain));
+            given.expect(&proof(&own, mesh));
             given.resource().with_child(ResourceType::Endpoint, name)
         }
     }
 }
 
 /// Whom the instances must prove to be. Nobody proves the identity of an unknown target.
-fn proof(own: &Destination, trust_domain: &TrustDomain) -> TransportSocket {
-    let expected = own.instances.as_ref().map(|target| identity(&target.id, trust_domain));
-    tls::upstream(own.sni.clone(), expected.unwrap_or_default())
+fn proof(own: &Destination, mesh: &MeshSide<'_>) -> TransportSocket {
+    let expected = own.instances.as_ref().map(|target| identity(&target.id, mesh.trust_domain));
+    tls::upstream(own.sni.clone(), expected.unwrap_or_default(), mesh.limits)
 }
 
-fn service(name: String, own: &Destination, trust_domain: &TrustDomain) -> Resource {
+fn service(name: String, own: &Destination, mesh: &MeshSide<'_>) -> Resource {
     let (lb_policy, lb_config) = balancing(own.balancer.as_ref());
     let cluster = Form {
         name: name.clone(),
@@ -111,7 +129,7 @@ fn service(name: String, own: &Destination, trust_domain: &TrustDomain) -> Resou
             healthy_panic_threshold: Some(Percent { value: 0.0 }),
             ..CommonLbConfig::default()
         }),
-        transport_socket: Some(proof(own, trust_domain)),
+        transport_socket: Some(proof(own, mesh)),
         typed_extension_protocol_options: if own.http2 { http2() } else { BTreeMap::new() },
         ..Form::default()
     };

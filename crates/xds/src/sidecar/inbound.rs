@@ -24,6 +24,11 @@ impl<'a> Incoming<'a> {
         Self { snapshot, mesh }
     }
 
+    /// Versions and cipher suites of TLS of connections to upstreams.
+    pub(super) fn tls_of_upstreams(&self) -> Option<&'a TlsLimits> {
+        self.mesh?.tls.as_ref()?.outgoing.as_ref()
+    }
+
     /// Versions and cipher suites of TLS.
     pub(super) fn tls(&self) -> Option<&'a TlsLimits> {
         self.mesh?.tls.as_ref()?.incoming.as_ref()

@@ -1,5 +1,7 @@
 //! Listeners: for connections from the mesh, and for those of the local service to its upstreams.
 
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+
 use concord_envoy_proto::any;
 use concord_envoy_proto::envoy::config::core::v3::TrafficDirection;
 use concord_envoy_proto::envoy::config::listener::v3::filter::ConfigType;
@@ -13,7 +15,7 @@ use concord_envoy_proto::envoy::extensions::filters::network::rbac::v3::Rbac;
 use concord_envoy_proto::envoy::extensions::filters::network::tcp_proxy::v3::TcpProxy;
 use concord_envoy_proto::envoy::extensions::filters::network::tcp_proxy::v3::tcp_proxy::ClusterSpecifier;
 use concord_model::chain::CompiledChain;
-use concord_model::proxy::Settings;
+use concord_model::proxy::{ExposedPath, Settings};
 use concord_proxycfg::{BindAddress, HANDSHAKE_TIMEOUT, InboundListener, OutboundListener, ProxySnapshot};
 use prost::{Message, Name};
 
@@ -79,6 +81,17 @@ pub(super) fn guarded(
     let tls = tls::downstream(&snapshot.roots.trust_domain, incoming.tls(), protocol);
     given.guard(&tls, &judge(snapshot), requests)?;
     Ok(given.resource())
+}
+
+/// The listener of an exposed path: at the address of the public listener, at a port of its own.
+pub(super) fn exposed(public: &BindAddress, own: &ExposedPath, chain: FilterChain, logs: &Logs) -> Resource {
+    let ip = match public {
+        BindAddress::Tcp(address) => address.ip(),
+        BindAddress::Unix { .. } => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+    };
+    let bind = BindAddress::Tcp(SocketAddr::new(ip, own.listener_port));
+    let own = listener(names::exposed_path(own, &bind), &bind, TrafficDirection::Inbound, chain, logs);
+    Resource::new(own.name.clone(), &own)
 }
 
 fn limit(most: u32) -> Filter {
@@ -160,6 +173,6 @@ fn carry(stat_prefix: String, cluster: String, observed: &Observed) -> Filter {
     )
 }
 
-fn filter<M: Message + Name>(name: &str, config: &M) -> Filter {
+pub(super) fn filter<M: Message + Name>(name: &str, config: &M) -> Filter {
     Filter { name: name.to_owned(), config_type: Some(ConfigType::TypedConfig(any(config))) }
 }

@@ -53,6 +53,11 @@ pub(super) fn by_routes(
     }
 }
 
+/// The filters of a manager that only sends requests on.
+pub(super) fn only_router() -> Vec<HttpFilter> {
+    vec![filter("envoy.filters.http.router", &Router::default())]
+}
+
 /// Counts the calls of gRPC, and carries it over HTTP/1.1.
 pub(super) fn grpc() -> Vec<HttpFilter> {
     let stats = GrpcStats {

@@ -19,8 +19,9 @@ use concord_model::proxy::Settings;
 use concord_model::sni;
 use concord_proxycfg::{ChainStep, Leads, ListenerId, OutboundListener, ProxySnapshot, Target, TargetId};
 
-use super::cluster::{self, Cluster, Destination};
+use super::cluster::{self, Cluster, Destination, MeshSide};
 use super::given::{self, Fault, Given};
+use super::inbound::Incoming;
 use super::observed::Observed;
 use super::outcome::{Configuration, Unserved};
 use super::{address, endpoint, listener, route};
@@ -29,6 +30,8 @@ use crate::resource::ResourceType;
 
 /// Adds the resources of all upstreams.
 pub(super) fn add(snapshot: &ProxySnapshot, observed: &Observed, built: &mut Configuration) {
+    let limits = Incoming::new(snapshot).tls_of_upstreams();
+    let mesh = MeshSide { trust_domain: &snapshot.roots.trust_domain, limits };
     let mut clusters = BTreeMap::new();
     for own in snapshot.outbound() {
         match Upstream::read(snapshot, own) {
@@ -44,9 +47,7 @@ pub(super) fn add(snapshot: &ProxySnapshot, observed: &Observed, built: &mut Con
         if let Cluster::Service(own) | Cluster::Given(own, _) = &cluster {
             add_instances(&name, own, built);
         }
-        built
-            .resources
-            .insert(ResourceType::Cluster, cluster::outbound(name, cluster, &snapshot.roots.trust_domain));
+        built.resources.insert(ResourceType::Cluster, cluster::outbound(name, cluster, &mesh));
     }
 }
 

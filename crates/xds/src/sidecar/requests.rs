@@ -41,7 +41,7 @@ use crate::names;
 use crate::resource::Resource;
 
 /// Headers by which a caller could steer this proxy or deceive the service about it.
-const STRIPPED: [&str; 12] = [
+pub(super) const STRIPPED: [&str; 12] = [
     "x-envoy-attempt-count",
     "x-envoy-decorator-operation",
     "x-envoy-downstream-service-cluster",

@@ -113,11 +113,14 @@ pub(super) fn key_server(host: &str, authority: Option<DataSource>) -> Transport
 }
 
 /// Expects exactly this identity.
-pub(super) fn upstream(sni: String, identity: String) -> TransportSocket {
+pub(super) fn upstream(sni: String, identity: String, limits: Option<&TlsLimits>) -> TransportSocket {
     let pattern =
         StringMatcher { match_pattern: Some(MatchPattern::Exact(identity)), ..StringMatcher::default() };
     let context = UpstreamTlsContext {
-        common_tls_context: Some(both_ways(pattern)),
+        common_tls_context: Some(CommonTlsContext {
+            tls_params: Some(parameters(limits)),
+            ..both_ways(pattern)
+        }),
         sni,
         max_session_keys: Some(0),
         ..UpstreamTlsContext::default()
@@ -146,11 +149,6 @@ fn both_ways(expected: StringMatcher) -> CommonTlsContext {
         validation_context_sds_secret_config: Some(secret(names::ROOTS)),
     };
     CommonTlsContext {
-        tls_params: Some(TlsParameters {
-            tls_minimum_protocol_version: TlsProtocol::TlSv12.into(),
-            tls_maximum_protocol_version: TlsProtocol::TlSv13.into(),
-            ..TlsParameters::default()
-        }),
         tls_certificate_sds_secret_configs: vec![secret(names::LEAF)],
         validation_context_type: Some(ValidationContextType::CombinedValidationContext(validation)),
         ..CommonTlsContext::default()

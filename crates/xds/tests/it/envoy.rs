@@ -9,6 +9,7 @@ mod fixed;
 mod http2;
 mod process;
 mod tokens;
+mod validate;
 
 use std::collections::BTreeSet;
 use std::ffi::OsString;

@@ -5,6 +5,7 @@
 mod api_age;
 mod delta;
 mod envoy;
+mod exposed;
 mod given;
 mod intentions;
 mod logs;
@@ -15,6 +16,7 @@ mod made_request;
 #[path = "../../../mesh/tests/it/random.rs"]
 mod random;
 mod routes;
+mod settings;
 mod sidecar;
 mod tokens;
 mod tracing;

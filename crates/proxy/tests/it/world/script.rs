@@ -180,6 +180,7 @@ impl Script {
             protocol: "tcp".to_owned(),
             settings: Settings::new(),
             access_logs: None,
+            exposed: Vec::new(),
         };
         let bind = BindAddress::Tcp((Ipv4Addr::LOCALHOST, 0).into());
         let inbound = InboundListener {

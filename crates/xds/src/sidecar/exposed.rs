@@ -1,0 +1,100 @@
+//! Paths of the local service that everybody may ask for, without the mesh's TLS: each has a listener of its own, which
+//! has this path and no other. One that comes from a check is for this machine alone.
+
+use concord_envoy_proto::envoy::config::core::v3::CidrRange;
+use concord_envoy_proto::envoy::config::listener::v3::{FilterChain, FilterChainMatch};
+use concord_envoy_proto::envoy::config::route::v3::route::Action as RouteTo;
+use concord_envoy_proto::envoy::config::route::v3::route_action::ClusterSpecifier;
+use concord_envoy_proto::envoy::config::route::v3::route_match::PathSpecifier;
+use concord_envoy_proto::envoy::config::route::v3::{
+    Route, RouteAction, RouteConfiguration, RouteMatch, VirtualHost,
+};
+use concord_envoy_proto::envoy::extensions::filters::network::http_connection_manager::v3::http_connection_manager::{
+    InternalAddressConfig, RouteSpecifier,
+};
+use concord_envoy_proto::envoy::extensions::filters::network::http_connection_manager::v3::HttpConnectionManager;
+use concord_model::proxy::ExposedPath;
+use concord_proxycfg::{InboundListener, LocalTarget, ProxySnapshot};
+
+use super::outcome::Configuration;
+use super::{cluster, listener, manager, requests};
+use crate::access_log::Logs;
+use crate::names;
+use crate::resource::ResourceType;
+
+/// The addresses of this machine, as seen from itself.
+const LOOPBACK: [(&str, u32); 2] = [("127.0.0.0", 8), ("::1", 128)];
+
+/// Adds the listeners and clusters of all exposed paths. `local` is the cluster of the local service.
+pub(super) fn add(
+    snapshot: &ProxySnapshot,
+    inbound: &InboundListener,
+    local: &str,
+    logs: &Logs,
+    built: &mut Configuration,
+) {
+    for own in &snapshot.proxy.exposed {
+        let is_main = match &inbound.local {
+            Some(LocalTarget::Tcp { port, .. }) => *port == own.local_path_port,
+            Some(LocalTarget::Unix { .. }) | None => false,
+        };
+        let mut to = local.to_owned();
+        if !is_main {
+            let is_http2 = own.protocol.eq_ignore_ascii_case("http2");
+            let cluster = cluster::exposed(own.local_path_port, inbound, is_http2);
+            to.clone_from(&cluster.name);
+            built.resources.insert(ResourceType::Cluster, cluster);
+        }
+        let filter =
+            listener::filter("envoy.filters.network.http_connection_manager", &manage(own, &to, logs));
+        let chain = FilterChain {
+            filters: vec![filter],
+            filter_chain_match: own.parsed_from_check.then(of_this_machine),
+            ..FilterChain::default()
+        };
+        let resource = listener::exposed(&inbound.bind, own, chain, logs).naming([to]);
+        built.resources.insert(ResourceType::Listener, resource);
+    }
+}
+
+fn manage(own: &ExposedPath, cluster: &str, logs: &Logs) -> HttpConnectionManager {
+    let name = names::exposed_filter(own);
+    let route = Route {
+        r#match: Some(RouteMatch {
+            path_specifier: Some(PathSpecifier::Path(own.path.clone())),
+            ..RouteMatch::default()
+        }),
+        action: Some(RouteTo::Route(RouteAction {
+            cluster_specifier: Some(ClusterSpecifier::Cluster(cluster.to_owned())),
+            ..RouteAction::default()
+        })),
+        ..Route::default()
+    };
+    let host = VirtualHost {
+        name: name.clone(),
+        domains: vec!["*".to_owned()],
+        routes: vec![route],
+        ..VirtualHost::default()
+    };
+    let routes = RouteConfiguration {
+        name: name.clone(),
+        virtual_hosts: vec![host],
+        request_headers_to_remove: requests::STRIPPED.map(str::to_owned).to_vec(),
+        ..RouteConfiguration::default()
+    };
+    HttpConnectionManager {
+        route_specifier: Some(RouteSpecifier::RouteConfig(routes)),
+        // No caller is trusted to steer this proxy.
+        internal_address_config: Some(InternalAddressConfig::default()),
+        ..manager::by_routes(name.clone(), name, manager::only_router(), logs)
+    }
+}
+
+fn of_this_machine() -> FilterChainMatch {
+    let range = |(prefix, length): (&str, u32)| CidrRange {
+        address_prefix: prefix.to_owned(),
+        prefix_len: Some(length),
+        ..CidrRange::default()
+    };
+    FilterChainMatch { source_prefix_ranges: LOOPBACK.map(range).to_vec(), ..FilterChainMatch::default() }
+}
