@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use concord_ca::verify::read_verified_leaf;
+use concord_model::entry::ResolverSubset;
 use concord_model::sni;
 use concord_proxycfg::{
     BindAddress, CONNECT_TIMEOUT_BUILT_IN, Endpoints, Leads, OutboundListener, ProxySnapshot, Target,
@@ -118,7 +119,7 @@ impl Upstream {
         {
             let is_another = before.target().is_none_or(|old| old.id != target.id);
             match &target.endpoints {
-                Some(endpoints) => self.balancer.lock().replace(usable(endpoints)),
+                Some(endpoints) => self.balancer.lock().replace(usable(&target.id.subset, endpoints)),
                 None if is_another => self.balancer.lock().replace([]),
                 None => {}
             }
@@ -160,8 +161,8 @@ impl Upstream {
     }
 }
 
-fn usable(endpoints: &Endpoints) -> impl Iterator<Item = (Address, u32)> {
-    let usable = endpoints.list.iter().filter(|endpoint| endpoint.takes_connections());
+fn usable<'a>(of: &'a ResolverSubset, endpoints: &'a Endpoints) -> impl Iterator<Item = (Address, u32)> + 'a {
+    let usable = endpoints.list.iter().filter(|endpoint| endpoint.takes_connections(of));
     usable.map(|endpoint| (Address { host: endpoint.address.clone(), port: endpoint.port }, endpoint.weight))
 }
 

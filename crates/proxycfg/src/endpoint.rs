@@ -1,6 +1,7 @@
 //! Instances of a target: their address, the identity they must prove, and their health.
 
 use concord_model::catalog::{Check, CheckStatus, Locality, Node, NodeScope, ServiceInstance, Weights};
+use concord_model::entry::ResolverSubset;
 use concord_model::{Datacenter, InstanceId, Namespace, NodeName, ServiceIdentity, ServiceRef, TrustDomain};
 use serde::{Deserialize, Serialize};
 
@@ -114,9 +115,10 @@ impl Endpoint {
         })
     }
 
-    /// Whether it may get connections.
-    pub fn takes_connections(&self) -> bool {
-        self.status != CheckStatus::Critical && self.weight > 0
+    /// Whether it may get connections as one of these instances.
+    pub fn takes_connections(&self, of: &ResolverSubset) -> bool {
+        let worst = if of.only_passing { CheckStatus::Passing } else { CheckStatus::Warning };
+        self.status <= worst && self.weight > 0
     }
 
     fn key(&self) -> (&NodeScope, &NodeName, &Namespace, &InstanceId) {

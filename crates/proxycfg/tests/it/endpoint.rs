@@ -1,6 +1,7 @@
 //! Endpoints out of the catalog.
 
 use concord_model::catalog::{Check, CheckStatus, Node, NodeScope, ServiceAddress, ServiceInstance, Weights};
+use concord_model::entry::ResolverSubset;
 use concord_model::proxy::ServiceKind;
 use concord_model::{CheckId, Namespace, NodeName, ServiceIdentity, Stamp, TrustDomain};
 use concord_proxycfg::{ENDPOINTS_MAX, Endpoint, Endpoints, ExpectedIdentity};
@@ -44,12 +45,16 @@ fn read(service: &ServiceInstance, checks: &[Check], local: &str) -> Option<Endp
     Endpoint::of_catalog(&node(), service, checks, &dc(local))
 }
 
+fn all() -> ResolverSubset {
+    ResolverSubset::default()
+}
+
 #[test]
 fn a_sidecar_stands_for_its_service() {
     let one = read(&sidecar("api", vec![]), &[], "dc1").unwrap();
     assert_eq!((one.address.as_str(), one.port, one.weight), ("10.0.0.2", 21000, 1));
     assert_eq!(one.identity, ExpectedIdentity { service: service("api"), datacenter: dc("dc1") });
-    assert!(one.takes_connections());
+    assert!(one.takes_connections(&all()));
 }
 
 #[test]
@@ -70,12 +75,12 @@ fn the_worst_check_counts() {
     api.weights = Weights { passing: 10, warning: 2 };
     let warned = [check(CheckStatus::Passing), check(CheckStatus::Warning)];
     let one = read(&api, &warned, "dc1").unwrap();
-    assert_eq!((one.status, one.weight, one.takes_connections()), (CheckStatus::Warning, 2, true));
+    assert_eq!((one.status, one.weight, one.takes_connections(&all())), (CheckStatus::Warning, 2, true));
     let critical = [check(CheckStatus::Critical), check(CheckStatus::Passing)];
     let one = read(&api, &critical, "dc1").unwrap();
-    assert_eq!((one.status, one.weight, one.takes_connections()), (CheckStatus::Critical, 0, false));
+    assert_eq!((one.status, one.weight, one.takes_connections(&all())), (CheckStatus::Critical, 0, false));
     api.weights = Weights { passing: 0, warning: 0 };
-    assert!(!read(&api, &[], "dc1").unwrap().takes_connections());
+    assert!(!read(&api, &[], "dc1").unwrap().takes_connections(&all()));
 }
 
 #[test]
@@ -133,4 +138,16 @@ fn endpoints_are_ordered_each_once_and_bounded() {
     assert_eq!((kept.list.len(), kept.left_out), (ENDPOINTS_MAX, 2));
     assert!(kept.list.iter().all(|one| one.status == CheckStatus::Passing), "the critical one goes first");
     assert!(kept.list.is_sorted_by(|a, b| a.node < b.node));
+}
+
+#[test]
+fn n_330_a_subset_of_those_that_pass_takes_no_instance_that_warns() {
+    let passing = ResolverSubset { only_passing: true, ..all() };
+    let takes = |checks: &[Check]| {
+        let one = read(&sidecar("api", vec![]), checks, "dc1").unwrap();
+        (one.takes_connections(&all()), one.takes_connections(&passing))
+    };
+    assert_eq!(takes(&[check(CheckStatus::Passing)]), (true, true));
+    assert_eq!(takes(&[check(CheckStatus::Warning)]), (true, false));
+    assert_eq!(takes(&[check(CheckStatus::Critical)]), (false, false));
 }

@@ -30,7 +30,7 @@ pub(super) fn assignment(
     let mut found = Vec::with_capacity(endpoints.list.len());
     for one in endpoints.list.iter().filter(proves) {
         match one.address.parse() {
-            Ok(ip) => found.push(endpoint(one, ip)),
+            Ok(ip) => found.push(endpoint(one, ip, target)),
             Err(_) => unserved.push(Unserved::Address {
                 target: target.to_string(),
                 instance: one.instance.to_string(),
@@ -58,8 +58,9 @@ fn of(cluster: &str, group: LocalityLbEndpoints) -> ClusterLoadAssignment {
     ClusterLoadAssignment { cluster_name: cluster.to_owned(), endpoints, ..ClusterLoadAssignment::default() }
 }
 
-fn endpoint(one: &Endpoint, ip: IpAddr) -> LbEndpoint {
-    let health = if one.takes_connections() { HealthStatus::Healthy } else { HealthStatus::Unhealthy };
+fn endpoint(one: &Endpoint, ip: IpAddr, target: &TargetId) -> LbEndpoint {
+    let health =
+        if one.takes_connections(&target.subset) { HealthStatus::Healthy } else { HealthStatus::Unhealthy };
     at(address::tcp(ip.to_string(), one.port), health, Some(one.weight.clamp(1, WEIGHT_MAX)))
 }
 
