@@ -12,7 +12,7 @@ use super::chains;
 use super::fault::{Fault, Faults, Given, RoutingFault};
 use super::graph::{GraphFault, Proposed};
 use super::limits::{HEADERS_MAX, TEXT_BYTES_MAX};
-use super::routing::{check_modifiers, check_pattern, check_positive, check_subset, check_tenancy};
+use super::routing::{check_modifiers, check_pattern, check_subset, check_tenancy};
 use crate::chain::named;
 
 /// Routes of a router: a request may try each of them, one after the other.
@@ -140,8 +140,9 @@ fn check_methods(at: &str, methods: &[Method], faults: &mut Faults) {
 
 fn check_destination(at: &str, destination: &RouteDestination, faults: &mut Faults) {
     let RouteDestination {
-        request_timeout,
-        idle_timeout,
+        // A negative one means none.
+        request_timeout: _,
+        idle_timeout: _,
         service: _,
         service_subset,
         namespace,
@@ -157,8 +158,6 @@ fn check_destination(at: &str, destination: &RouteDestination, faults: &mut Faul
     check_subset(&format!("{at}.ServiceSubset"), service_subset, faults);
     check_tenancy(at, namespace.as_ref(), partition.as_ref(), faults);
     faults.no_longer(format!("{at}.PrefixRewrite"), prefix_rewrite, TEXT_BYTES_MAX);
-    check_positive(&format!("{at}.RequestTimeout"), request_timeout.nanos(), faults);
-    check_positive(&format!("{at}.IdleTimeout"), idle_timeout.nanos(), faults);
     check_retries(at, retry_on, retry_on_status_codes, faults);
     check_modifiers(&format!("{at}.RequestHeaders"), request_headers.as_ref(), faults);
     check_modifiers(&format!("{at}.ResponseHeaders"), response_headers.as_ref(), faults);
