@@ -96,10 +96,15 @@ pub fn failover(at: usize, cluster: &str) -> String {
     format!("failover-target~{at}~{cluster}")
 }
 
+/// The virtual host of an upstream about whose requests no entry says anything.
+pub fn default_host(service: &ServiceRef, datacenter: &Datacenter) -> String {
+    let ServiceRef { partition, namespace, peer: _, name } = service;
+    format!("{name}.{namespace}.{partition}.{datacenter}")
+}
+
 /// What the statistics of an upstream's connections begin with.
 pub fn upstream_statistics(service: &ServiceRef, datacenter: &Datacenter) -> String {
-    let ServiceRef { partition, namespace, peer: _, name } = service;
-    statistic(&format!("upstream.{name}.{namespace}.{partition}.{datacenter}"))
+    statistic(&format!("upstream.{}", default_host(service, datacenter)))
 }
 
 /// The pattern of the identities of all services of a trust domain, as a regular expression for the whole text.

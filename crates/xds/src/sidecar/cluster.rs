@@ -11,12 +11,14 @@ use concord_envoy_proto::envoy::config::cluster::v3::cluster::{
     LbPolicy, LeastRequestLbConfig, RingHashLbConfig,
 };
 use concord_envoy_proto::envoy::config::cluster::v3::{CircuitBreakers, Cluster as Form, OutlierDetection};
-use concord_envoy_proto::envoy::config::core::v3::{Address, Http2ProtocolOptions, TransportSocket};
+use concord_envoy_proto::envoy::config::core::v3::{
+    Address, Http1ProtocolOptions, Http2ProtocolOptions, TransportSocket,
+};
 use concord_envoy_proto::envoy::extensions::clusters::aggregate::v3::ClusterConfig as Aggregate;
 use concord_envoy_proto::envoy::extensions::upstreams::http::v3::HttpProtocolOptions;
 use concord_envoy_proto::envoy::extensions::upstreams::http::v3::http_protocol_options::explicit_http_config::ProtocolConfig;
 use concord_envoy_proto::envoy::extensions::upstreams::http::v3::http_protocol_options::{
-    ExplicitHttpConfig, UpstreamProtocolOptions,
+    ExplicitHttpConfig, UpstreamProtocolOptions, UseDownstreamHttpConfig,
 };
 use concord_envoy_proto::envoy::r#type::v3::Percent;
 use concord_envoy_proto::{Any, any};
@@ -81,7 +83,7 @@ fn app(name: String, at: Option<&LocalTarget>, inbound: &InboundListener, is_htt
         circuit_breakers: inbound
             .max_connections
             .map(|most| breakers(Thresholds { max_connections: Some(most), ..Thresholds::default() })),
-        typed_extension_protocol_options: if is_http2 { http2() } else { BTreeMap::new() },
+        typed_extension_protocol_options: if is_http2 { as_they_came() } else { BTreeMap::new() },
         ..Form::default()
     };
     Resource::new(name, &cluster)
@@ -121,7 +123,7 @@ fn service(name: String, own: &Destination, mesh: &MeshSide<'_>) -> Resource {
         eds_cluster_config: Some(EdsClusterConfig { eds_config: Some(address::by_this_stream()) }),
         lb_policy: lb_policy.into(),
         lb_config,
-        circuit_breakers: limited(own.limits),
+        circuit_breakers: Some(limited(own.limits)),
         // Present, so that instances that fail are passed over; its own defaults are Envoy's.
         outlier_detection: Some(outliers(own.passive)),
         // No instance that fails its checks gets connections, however many fail.
@@ -130,7 +132,7 @@ fn service(name: String, own: &Destination, mesh: &MeshSide<'_>) -> Resource {
             ..CommonLbConfig::default()
         }),
         transport_socket: Some(proof(own, mesh)),
-        typed_extension_protocol_options: if own.http2 { http2() } else { BTreeMap::new() },
+        typed_extension_protocol_options: if own.http2 { by_http2() } else { BTreeMap::new() },
         ..Form::default()
     };
     Resource::new(name.clone(), &cluster).with_child(ResourceType::Endpoint, name)
@@ -152,14 +154,24 @@ fn failover(name: String, members: &[String], connect_timeout: Duration) -> Reso
 }
 
 /// Requests are sent by HTTP/2.
-pub(super) fn http2() -> BTreeMap<String, Any> {
+fn by_http2() -> BTreeMap<String, Any> {
     let explicit = ExplicitHttpConfig {
         protocol_config: Some(ProtocolConfig::Http2ProtocolOptions(Http2ProtocolOptions::default())),
     };
-    let options = HttpProtocolOptions {
-        upstream_protocol_options: Some(UpstreamProtocolOptions::ExplicitHttpConfig(explicit)),
-        ..HttpProtocolOptions::default()
-    };
+    sent(UpstreamProtocolOptions::ExplicitHttpConfig(explicit))
+}
+
+/// Requests are sent to the service as they came: not every server takes both.
+fn as_they_came() -> BTreeMap<String, Any> {
+    sent(UpstreamProtocolOptions::UseDownstreamProtocolConfig(UseDownstreamHttpConfig {
+        http_protocol_options: Some(Http1ProtocolOptions::default()),
+        http2_protocol_options: Some(Http2ProtocolOptions::default()),
+    }))
+}
+
+fn sent(how: UpstreamProtocolOptions) -> BTreeMap<String, Any> {
+    let options =
+        HttpProtocolOptions { upstream_protocol_options: Some(how), ..HttpProtocolOptions::default() };
     [("envoy.extensions.upstreams.http.v3.HttpProtocolOptions".to_owned(), any(&options))].into()
 }
 
@@ -237,17 +249,16 @@ fn local(target: Option<&LocalTarget>) -> (DiscoveryType, Option<Address>) {
     }
 }
 
-fn limited(limits: UpstreamLimits) -> Option<CircuitBreakers> {
+fn limited(limits: UpstreamLimits) -> CircuitBreakers {
     let UpstreamLimits { max_connections, max_pending_requests, max_concurrent_requests } = limits;
     let is_limited = limits != UpstreamLimits::default();
-    is_limited.then(|| {
-        breakers(Thresholds {
-            max_connections,
-            max_pending_requests,
-            max_requests: max_concurrent_requests,
-            ..Thresholds::default()
-        })
-    })
+    let thresholds = Thresholds {
+        max_connections,
+        max_pending_requests,
+        max_requests: max_concurrent_requests,
+        ..Thresholds::default()
+    };
+    if is_limited { breakers(thresholds) } else { CircuitBreakers::default() }
 }
 
 fn breakers(thresholds: Thresholds) -> CircuitBreakers {

@@ -94,7 +94,6 @@ fn of_this_machine() -> FilterChainMatch {
     let range = |(prefix, length): (&str, u32)| CidrRange {
         address_prefix: prefix.to_owned(),
         prefix_len: Some(length),
-        ..CidrRange::default()
     };
     FilterChainMatch { source_prefix_ranges: LOOPBACK.map(range).to_vec(), ..FilterChainMatch::default() }
 }

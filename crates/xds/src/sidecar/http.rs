@@ -32,7 +32,8 @@ pub(super) fn inbound(
     let name = || names::PUBLIC_LISTENER.to_owned();
     let forwards = !incoming.removes_certificates() && protocol != Protocol::Grpc;
     HttpConnectionManager {
-        common_http_protocol_options: Some(underscores(snapshot, normalization)),
+        common_http_protocol_options: underscores(snapshot, normalization),
+        http2_protocol_options: manager::http2(protocol),
         normalize_path: Some(!normalization.insecure_disable_path_normalization),
         merge_slashes: normalization.merge_slashes,
         path_with_escaped_slashes_action: slashes(normalization).into(),
@@ -71,7 +72,7 @@ fn filters(issuers: &[Issuer], protocol: Protocol) -> Vec<HttpFilter> {
     filters
 }
 
-fn underscores(snapshot: &ProxySnapshot, normalization: RequestNormalization) -> HttpProtocolOptions {
+fn underscores(snapshot: &ProxySnapshot, normalization: RequestNormalization) -> Option<HttpProtocolOptions> {
     let action = match normalization.headers_with_underscores_action {
         Underscores::Unset | Underscores::Allow if requests::needs_plain_names(&snapshot.intentions) => {
             HeadersWithUnderscoresAction::RejectRequest
@@ -80,7 +81,11 @@ fn underscores(snapshot: &ProxySnapshot, normalization: RequestNormalization) ->
         Underscores::Reject => HeadersWithUnderscoresAction::RejectRequest,
         Underscores::Drop => HeadersWithUnderscoresAction::DropHeader,
     };
-    HttpProtocolOptions { headers_with_underscores_action: action.into(), ..HttpProtocolOptions::default() }
+    let options = HttpProtocolOptions {
+        headers_with_underscores_action: action.into(),
+        ..HttpProtocolOptions::default()
+    };
+    (action != HeadersWithUnderscoresAction::Allow).then_some(options)
 }
 
 fn slashes(normalization: RequestNormalization) -> PathWithEscapedSlashesAction {

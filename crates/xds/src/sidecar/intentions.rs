@@ -105,14 +105,13 @@ pub(super) fn callers_but<'a>(
     trust_domain: &TrustDomain,
 ) -> Principal {
     let others = others.filter(|other| overlap(other, own));
-    let excepted: Vec<_> = others.map(|other| callers(other, trust_domain)).collect();
-    let own = callers(own, trust_domain);
-    if excepted.is_empty() {
-        return own;
+    let not = |other: &Source| of(Identifier::NotId(Box::new(callers(other, trust_domain))));
+    let mut ids = vec![callers(own, trust_domain)];
+    ids.extend(others.map(not));
+    match ids.len() {
+        1 => ids.remove(0),
+        _ => of(Identifier::AndIds(Set { ids })),
     }
-    let excepted = of(Identifier::OrIds(Set { ids: excepted }));
-    let others = of(Identifier::NotId(Box::new(excepted)));
-    of(Identifier::AndIds(Set { ids: vec![own, others] }))
 }
 
 /// All callers but those of these intentions.

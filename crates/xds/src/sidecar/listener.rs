@@ -39,14 +39,18 @@ pub(super) fn public(
     observed: &Observed,
 ) -> Resource {
     let protocol = inbound::http_protocol(snapshot);
-    let mut filters = Vec::from_iter(inbound.max_connections.map(limit));
+    let most = inbound.max_connections.map(limit);
+    let mut filters = Vec::new();
     match protocol {
         Some(protocol) => {
+            filters.extend(most);
             let manager = http::inbound(snapshot, incoming, issuers, protocol, observed);
             filters.push(filter("envoy.filters.network.http_connection_manager", &manager));
         }
         None => {
+            // Who is denied takes no place of the others.
             filters.push(judge(snapshot));
+            filters.extend(most);
             filters.push(carry(names::PUBLIC_LISTENER.to_owned(), names::LOCAL_APP.to_owned(), observed));
         }
     }

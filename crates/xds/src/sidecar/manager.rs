@@ -1,6 +1,7 @@
 //! What handles the requests of a connection.
 
 use concord_envoy_proto::any;
+use concord_envoy_proto::envoy::config::core::v3::Http2ProtocolOptions;
 use concord_envoy_proto::envoy::extensions::filters::http::grpc_http1_bridge::v3::Config as GrpcBridge;
 use concord_envoy_proto::envoy::extensions::filters::http::grpc_stats::v3::FilterConfig as GrpcStats;
 use concord_envoy_proto::envoy::extensions::filters::http::grpc_stats::v3::filter_config::PerMethodStatSpecifier;
@@ -27,7 +28,15 @@ pub(super) fn outbound(
 ) -> HttpConnectionManager {
     let mut http_filters = if protocol == Protocol::Grpc { grpc() } else { Vec::new() };
     http_filters.push(filter("envoy.filters.http.router", &Router::default()));
-    by_routes(stat_prefix, routes, http_filters, observed)
+    HttpConnectionManager {
+        http2_protocol_options: http2(protocol),
+        ..by_routes(stat_prefix, routes, http_filters, observed)
+    }
+}
+
+/// The options of HTTP/2 where it is spoken.
+pub(super) fn http2(protocol: Protocol) -> Option<Http2ProtocolOptions> {
+    matches!(protocol, Protocol::Http2 | Protocol::Grpc).then(Http2ProtocolOptions::default)
 }
 
 /// What all managers have in common. Requests go where the route configuration of this name says.
@@ -61,7 +70,6 @@ pub(super) fn only_router() -> Vec<HttpFilter> {
 /// Counts the calls of gRPC, and carries it over HTTP/1.1.
 pub(super) fn grpc() -> Vec<HttpFilter> {
     let stats = GrpcStats {
-        emit_filter_state: true,
         per_method_stat_specifier: Some(PerMethodStatSpecifier::StatsForAllMethods(true)),
         ..GrpcStats::default()
     };

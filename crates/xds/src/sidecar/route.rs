@@ -35,7 +35,7 @@ use crate::resource::Resource;
 pub(super) fn configuration(listener: &OutboundListener, chain: &CompiledChain) -> Resource {
     let name = listener.upstream.to_string();
     let host = VirtualHost {
-        name: name.clone(),
+        name: host(&name, chain),
         domains: vec!["*".to_owned()],
         routes: routes(chain),
         ..VirtualHost::default()
@@ -49,6 +49,11 @@ pub(super) fn configuration(listener: &OutboundListener, chain: &CompiledChain) 
         ..RouteConfiguration::default()
     };
     Resource::new(name, &configuration).naming(clusters)
+}
+
+/// The name of the virtual host: where no entry says anything of the requests, the one that Consul then uses.
+fn host(upstream: &str, chain: &CompiledChain) -> String {
+    if chain.default { names::default_host(&chain.service, &chain.datacenter) } else { upstream.to_owned() }
 }
 
 fn clusters_of(route: &Route) -> Vec<String> {

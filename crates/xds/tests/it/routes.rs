@@ -15,6 +15,8 @@ use concord_envoy_proto::envoy::config::route::v3::{Route, RouteAction, RouteCon
 use concord_envoy_proto::envoy::extensions::clusters::aggregate::v3::ClusterConfig;
 use concord_envoy_proto::envoy::extensions::filters::network::http_connection_manager::v3::HttpConnectionManager;
 use concord_envoy_proto::envoy::extensions::filters::network::http_connection_manager::v3::http_connection_manager::RouteSpecifier;
+use concord_envoy_proto::envoy::extensions::upstreams::http::v3::HttpProtocolOptions;
+use concord_envoy_proto::envoy::extensions::upstreams::http::v3::http_protocol_options::UpstreamProtocolOptions;
 use concord_model::intention::Action;
 use concord_model::proxy::Upstream;
 use concord_xds::{Configuration, ResourceType, Unserved, sidecar};
@@ -124,8 +126,26 @@ fn grpc_is_counted_bridged_and_sent_by_http2() {
         "envoy.filters.http.router",
     ];
     assert_eq!(filters, expected);
-    let options = cluster(&built, &name("db")).typed_extension_protocol_options;
-    assert!(options.contains_key("envoy.extensions.upstreams.http.v3.HttpProtocolOptions"));
+    assert!(matches!(sent(&built, &name("db")), UpstreamProtocolOptions::ExplicitHttpConfig(_)));
+}
+
+/// How requests are sent to a cluster.
+fn sent(built: &Configuration, name: &str) -> UpstreamProtocolOptions {
+    let mut options = cluster(built, name).typed_extension_protocol_options;
+    let own = options.remove("envoy.extensions.upstreams.http.v3.HttpProtocolOptions").unwrap();
+    unpacked::<HttpProtocolOptions>(&own).upstream_protocol_options.unwrap()
+}
+
+#[test]
+fn requests_of_http2_are_sent_by_it_to_upstreams_and_as_they_came_to_the_service() {
+    let both = r#"{"config": {"protocol": "http2"}}"#;
+    let mut instance = world::sidecar(vec![upstream("db", 9191)]);
+    instance.proxy.as_mut().unwrap().config = settings(r#"{"protocol": "http2"}"#);
+    let told = Told::default().write("proxy-defaults", "global", both);
+    let built = sidecar(&told.snapshot(instance, Action::Deny), NEWEST).unwrap();
+    assert!(matches!(sent(&built, &name("db")), UpstreamProtocolOptions::ExplicitHttpConfig(_)));
+    assert!(matches!(sent(&built, "local_app"), UpstreamProtocolOptions::UseDownstreamProtocolConfig(_)));
+    assert!(manager(&built).http2_protocol_options.is_some());
 }
 
 #[test]

@@ -171,3 +171,16 @@ fn a_cluster_with_a_time_limit_of_its_own_has_a_name_of_its_own() {
     let context: UpstreamTlsContext = tls(cluster.transport_socket.as_ref());
     assert_eq!(context.sni, db(), "the name on the wire has no hash");
 }
+
+#[test]
+fn n_331_who_is_denied_takes_no_place_of_the_others() {
+    let mut instance = world::sidecar(vec![]);
+    instance.proxy.as_mut().unwrap().config = settings(r#"{"max_inbound_connections": 5}"#);
+    let built = sidecar(&snapshot(instance, vec![], Action::Deny, vec![]), NEWEST).unwrap();
+    let listener: Listener =
+        message(&built.resources, ResourceType::Listener, "public_listener:0.0.0.0:21000");
+    let names: Vec<_> = listener.filter_chains[0].filters.iter().map(|own| own.name.as_str()).collect();
+    let expected =
+        ["rbac", "connection_limit", "tcp_proxy"].map(|own| format!("envoy.filters.network.{own}"));
+    assert_eq!(names, expected);
+}
