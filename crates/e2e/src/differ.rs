@@ -40,6 +40,7 @@ use self::about::{About, parts};
 pub use self::area::Area;
 pub use self::report::Report;
 use self::request::Request;
+pub(crate) use self::reset::wipe;
 use self::side::{Ids, Side};
 
 /// Maximum number of requests in an episode.

@@ -58,6 +58,11 @@ impl EnvoyProcess {
         Http::new(self.admin)
     }
 
+    /// The port of its admin interface.
+    pub fn admin_port(&self) -> u16 {
+        self.admin.port()
+    }
+
     /// Its metrics.
     pub fn metrics(&self) -> Scrape {
         Scrape::of(self.admin, "/stats/prometheus")

@@ -15,6 +15,7 @@
 mod agent;
 mod binary;
 mod chance;
+pub mod churn;
 mod clock;
 pub mod differ;
 mod echo;
@@ -24,6 +25,7 @@ mod foreign;
 mod http;
 mod load;
 mod mesh;
+pub mod oracle;
 mod page;
 mod patience;
 mod pki;

@@ -13,6 +13,7 @@ use anyhow::{Result, bail};
 mod differ;
 mod measure;
 mod mutate;
+mod oracle;
 mod process;
 mod protos;
 mod random;
@@ -33,6 +34,10 @@ usage: cargo xtask <verb>
   mutate [--only N-54]  break each guard named by a negative case; its test must go red
   differ --ours ADDR --theirs ADDR [--token T] [--seed N] [--requests N]
                         generated requests to two fresh agents, and in what their answers differ
+  oracle --reference PROGRAM --envoy PROGRAM [--only NAME] [--list FILE]
+                        how we and a reference configure Envoy, by scenario, and in what it differs
+  churn --envoy PROGRAM [--seed N] [--changes N] [--per-second N]
+                        random changes while requests flow through two Envoys
   measure [name] [args] everything with a clock in it; without a name, the list
   protos                write the code of Envoy's messages anew (crates/envoy-proto/messages.txt says which)
   setup                 fetch the tools and foreign clients the tests can use, and print them
@@ -64,6 +69,8 @@ fn dispatch(args: &[String]) -> Result<()> {
         ("mutate", []) => mutate::run(None),
         ("mutate", ["--only", id]) => mutate::run(Some(id)),
         ("differ", rest) => differ::run(rest),
+        ("oracle", rest) => oracle::compare(rest),
+        ("churn", rest) => oracle::churn(rest),
         ("measure", rest) => measure::run(rest),
         ("protos", []) => protos::run(),
         ("setup", []) => setup::print_all(),

@@ -10,7 +10,7 @@ use super::agent::NODE_CHECKS;
 use super::names::escape;
 use super::request::Who;
 use super::side::{Side, TOKENS};
-use crate::http::Reply;
+use crate::http::{Http, Reply};
 
 /// Time between two checks whether everything is removed.
 const LOOK: Duration = Duration::from_millis(20);
@@ -54,17 +54,30 @@ const KINDS: [&str; 16] = [
     "mesh",
 ];
 
+/// Removes everything which callers have left with an agent without ACLs, except for its authority.
+pub(crate) fn wipe(http: &Http) -> io::Result<()> {
+    let mut side = Side::new(http, None);
+    registrations(&mut side)?;
+    all_entries(&mut side)
+}
+
 /// Removes everything which requests have left behind.
 pub(super) fn clean(side: &mut Side) -> io::Result<()> {
     if side.has_acl() {
         acl(side)?;
     }
+    registrations(side)?;
+    side.own("PUT", "/v1/connect/ca/configuration", Some(AUTHORITY))?;
+    all_entries(side)
+}
+
+fn registrations(side: &mut Side) -> io::Result<()> {
     let mut looks = 0;
     loop {
         agent(side)?;
         catalog(side)?;
         if is_clean(side)? {
-            break;
+            return Ok(());
         }
         looks += 1;
         if looks == STUCK {
@@ -75,7 +88,9 @@ pub(super) fn clean(side: &mut Side) -> io::Result<()> {
         }
         thread::sleep(LOOK);
     }
-    side.own("PUT", "/v1/connect/ca/configuration", Some(AUTHORITY))?;
+}
+
+fn all_entries(side: &mut Side) -> io::Result<()> {
     // An entry of a kind may depend on another one of the same kind.
     for _ in 0..ROUNDS {
         if entries(side)? == 0 {
