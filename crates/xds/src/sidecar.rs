@@ -66,7 +66,7 @@ fn add_inbound(
     let incoming = Incoming::new(snapshot);
     let protocol = inbound::http_protocol(snapshot);
     let Some(local) = add_local(snapshot, inbound, protocol, built) else { return Ok(()) };
-    exposed::add(snapshot, inbound, &local, logs, built);
+    exposed::add(snapshot, inbound, &local, observed, built);
     let mut issuers = Vec::new();
     let mut rules = None;
     if let Some(protocol) = protocol {

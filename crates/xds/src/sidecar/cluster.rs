@@ -58,8 +58,11 @@ pub(super) struct Destination {
 
 /// The cluster of the local service. Without an address it is empty, and connections end.
 pub(super) fn local_app(inbound: &InboundListener, protocol: Option<Protocol>) -> Resource {
-    let is_http2 = matches!(protocol, Some(Protocol::Http2 | Protocol::Grpc));
-    app(names::LOCAL_APP.to_owned(), inbound.local.as_ref(), inbound, is_http2)
+    let how = match protocol {
+        Some(Protocol::Http2 | Protocol::Grpc) => as_they_came(),
+        _ => BTreeMap::new(),
+    };
+    app(names::LOCAL_APP.to_owned(), inbound.local.as_ref(), inbound, how)
 }
 
 /// The cluster of a port of the local service for an exposed path.
@@ -69,10 +72,16 @@ pub(super) fn exposed(port: u16, inbound: &InboundListener, is_http2: bool) -> R
         Some(socket @ LocalTarget::Unix { .. }) => socket.clone(),
         None => LocalTarget::Tcp { host: "127.0.0.1".to_owned(), port },
     };
-    app(names::exposed_cluster(port), Some(&place), inbound, is_http2)
+    let how = if is_http2 { by_http2() } else { BTreeMap::new() };
+    app(names::exposed_cluster(port), Some(&place), inbound, how)
 }
 
-fn app(name: String, at: Option<&LocalTarget>, inbound: &InboundListener, is_http2: bool) -> Resource {
+fn app(
+    name: String,
+    at: Option<&LocalTarget>,
+    inbound: &InboundListener,
+    how: BTreeMap<String, Any>,
+) -> Resource {
     let (kind, place) = local(at);
     let timeout = inbound.local_connect_timeout.unwrap_or(LOCAL_CONNECT_TIMEOUT_ENVOY);
     let cluster = Form {
@@ -83,7 +92,7 @@ fn app(name: String, at: Option<&LocalTarget>, inbound: &InboundListener, is_htt
         circuit_breakers: inbound
             .max_connections
             .map(|most| breakers(Thresholds { max_connections: Some(most), ..Thresholds::default() })),
-        typed_extension_protocol_options: if is_http2 { as_they_came() } else { BTreeMap::new() },
+        typed_extension_protocol_options: how,
         ..Form::default()
     };
     Resource::new(name, &cluster)

@@ -16,9 +16,9 @@ use concord_envoy_proto::envoy::extensions::filters::network::http_connection_ma
 use concord_model::proxy::ExposedPath;
 use concord_proxycfg::{InboundListener, LocalTarget, ProxySnapshot};
 
+use super::observed::Observed;
 use super::outcome::Configuration;
 use super::{cluster, listener, manager, requests};
-use crate::access_log::Logs;
 use crate::names;
 use crate::resource::ResourceType;
 
@@ -30,7 +30,7 @@ pub(super) fn add(
     snapshot: &ProxySnapshot,
     inbound: &InboundListener,
     local: &str,
-    logs: &Logs,
+    observed: &Observed,
     built: &mut Configuration,
 ) {
     for own in &snapshot.proxy.exposed {
@@ -46,18 +46,18 @@ pub(super) fn add(
             built.resources.insert(ResourceType::Cluster, cluster);
         }
         let filter =
-            listener::filter("envoy.filters.network.http_connection_manager", &manage(own, &to, logs));
+            listener::filter("envoy.filters.network.http_connection_manager", &manage(own, &to, observed));
         let chain = FilterChain {
             filters: vec![filter],
             filter_chain_match: own.parsed_from_check.then(of_this_machine),
             ..FilterChain::default()
         };
-        let resource = listener::exposed(&inbound.bind, own, chain, logs).naming([to]);
+        let resource = listener::exposed(&inbound.bind, own, chain, observed).naming([to]);
         built.resources.insert(ResourceType::Listener, resource);
     }
 }
 
-fn manage(own: &ExposedPath, cluster: &str, logs: &Logs) -> HttpConnectionManager {
+fn manage(own: &ExposedPath, cluster: &str, observed: &Observed) -> HttpConnectionManager {
     let name = names::exposed_filter(own);
     let route = Route {
         r#match: Some(RouteMatch {
@@ -86,7 +86,7 @@ fn manage(own: &ExposedPath, cluster: &str, logs: &Logs) -> HttpConnectionManage
         route_specifier: Some(RouteSpecifier::RouteConfig(routes)),
         // No caller is trusted to steer this proxy.
         internal_address_config: Some(InternalAddressConfig::default()),
-        ..manager::by_routes(name.clone(), name, manager::only_router(), logs)
+        ..manager::by_routes(name.clone(), name, manager::only_router(), observed)
     }
 }
 

@@ -88,13 +88,18 @@ pub(super) fn guarded(
 }
 
 /// The listener of an exposed path: at the address of the public listener, at a port of its own.
-pub(super) fn exposed(public: &BindAddress, own: &ExposedPath, chain: FilterChain, logs: &Logs) -> Resource {
+pub(super) fn exposed(
+    public: &BindAddress,
+    own: &ExposedPath,
+    chain: FilterChain,
+    observed: &Observed,
+) -> Resource {
     let ip = match public {
         BindAddress::Tcp(address) => address.ip(),
         BindAddress::Unix { .. } => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
     };
     let bind = BindAddress::Tcp(SocketAddr::new(ip, own.listener_port));
-    let own = listener(names::exposed_path(own, &bind), &bind, TrafficDirection::Inbound, chain, logs);
+    let own = listener(names::exposed_path(own, &bind), &bind, TrafficDirection::Inbound, chain, observed);
     Resource::new(own.name.clone(), &own)
 }
 
