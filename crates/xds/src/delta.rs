@@ -27,7 +27,8 @@ use concord_envoy_proto::envoy::service::discovery::v3::{
 };
 
 use self::kind::Kind;
-pub use self::kind::Rejection;
+use self::kind::nonce_of;
+pub use self::kind::{Progress, Rejection, Stage};
 pub use self::limits::{NAMES_MAX, WORDS_BYTES_MAX};
 use crate::resource::{ResourceSet, ResourceType};
 
@@ -103,6 +104,22 @@ impl State {
             .flat_map(|(kind, state)| state.rejections().map(|(name, rejection)| (*kind, name, rejection)))
     }
 
+    /// The responses of a type so far; `None` if Envoy has not asked for the type.
+    pub fn progress(&self, kind: ResourceType) -> Option<Progress> {
+        self.kinds.get(&kind).map(Kind::progress)
+    }
+
+    /// How far Envoy is with each resource that it should have.
+    pub fn stages(&self) -> impl Iterator<Item = (ResourceType, &str, Stage)> {
+        let of = |kind: ResourceType| self.wanted.iter().flat_map(move |wanted| wanted.of(kind));
+        let stage = |kind: ResourceType, wanted: &crate::Resource| {
+            self.kinds.get(&kind).map_or(Stage::NotAsked, |state| state.stage(wanted))
+        };
+        ResourceType::ALL
+            .into_iter()
+            .flat_map(move |kind| of(kind).map(move |one| (kind, one.name.as_str(), stage(kind, one))))
+    }
+
     /// Whether nothing is to be sent, and nothing waits for an answer.
     pub fn is_settled(&self) -> bool {
         let Some(wanted) = &self.wanted else { return false };
@@ -130,7 +147,6 @@ impl State {
         for kind in ResourceType::ALL {
             let Some(batch) = order::batch(kind, &self.kinds, &wanted) else { continue };
             self.nonce = self.nonce.wrapping_add(1);
-            let nonce = format!("{:08x}", self.nonce);
             for child in batch.updated.iter().flat_map(|resource| &resource.children) {
                 self.kinds.entry(child.0).or_default().forget(&child.1);
             }
@@ -138,10 +154,13 @@ impl State {
                 resources: batch.updated.iter().map(|resource| sent(resource)).collect(),
                 removed_resources: batch.removed.clone(),
                 type_url: kind.url(),
-                nonce: nonce.clone(),
+                nonce: nonce_of(self.nonce),
                 ..DeltaDiscoveryResponse::default()
             };
-            self.kinds.get_mut(&kind).expect("a batch is of a type that was asked for").sent(nonce, batch);
+            self.kinds
+                .get_mut(&kind)
+                .expect("a batch is of a type that was asked for")
+                .sent(self.nonce, batch);
             out.push(Effect::Send(Box::new(response)));
         }
     }

@@ -13,6 +13,7 @@
 
 pub mod access_log;
 pub mod bootstrap;
+pub mod causes;
 pub mod delta;
 pub mod names;
 mod resource;

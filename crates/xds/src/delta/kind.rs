@@ -41,6 +41,32 @@ pub struct Rejection {
     pub words: String,
 }
 
+/// The responses of one type, by their numbers on the stream; 0: none yet.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Progress {
+    /// The last one that was sent.
+    pub delivered: u32,
+    /// The last one that Envoy acknowledged.
+    pub acknowledged: u32,
+    /// The last one that Envoy refused.
+    pub refused: u32,
+}
+
+/// How far Envoy is with a resource that it should have.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub enum Stage {
+    /// Envoy has not asked for it.
+    NotAsked,
+    /// It waits for others, or for the answer to an earlier response.
+    Waiting,
+    /// It was sent, and Envoy has not answered.
+    Delivered,
+    /// Envoy has it.
+    Acknowledged,
+    /// Envoy refuses it, and keeps what it had.
+    Refused,
+}
+
 /// What Envoy asked for.
 #[derive(Debug, Default)]
 enum Asked {
@@ -58,7 +84,8 @@ enum Asked {
 pub(super) struct Kind {
     asked: Asked,
     has: BTreeMap<String, Has>,
-    in_flight: Option<(String, Batch)>,
+    in_flight: Option<(u32, Batch)>,
+    progress: Progress,
     /// Were in a refused response with others; each is sent alone. Envoy may have taken some of them. Whether it had an
     /// earlier version.
     suspects: BTreeMap<String, bool>,
@@ -72,11 +99,13 @@ pub(super) struct Kind {
 impl Kind {
     /// Takes an answer. Returns the names of a refused response, and what Envoy says of it.
     pub(super) fn answered(&mut self, nonce: &str, error: Option<&Status>) -> Option<(Vec<String>, String)> {
-        let (_, batch) = self.in_flight.take_if(|(own, _)| own == nonce)?;
+        let (number, batch) = self.in_flight.take_if(|(own, _)| nonce_of(*own) == nonce)?;
         let Some(error) = error else {
+            self.progress.acknowledged = number;
             self.accepted(batch);
             return None;
         };
+        self.progress.refused = number;
         let words = shortened(&error.message);
         let names: Vec<String> = batch.names().map(str::to_owned).collect();
         if let [resource] = batch.updated.as_slice() {
@@ -166,9 +195,29 @@ impl Kind {
     }
 
     /// Notes what is on its way.
-    pub(super) fn sent(&mut self, nonce: String, batch: Batch) {
+    pub(super) fn sent(&mut self, number: u32, batch: Batch) {
         self.owes_first = false;
-        self.in_flight = Some((nonce, batch));
+        self.progress.delivered = number;
+        self.in_flight = Some((number, batch));
+    }
+
+    pub(super) fn progress(&self) -> Progress {
+        self.progress
+    }
+
+    /// How far Envoy is with a resource that it should have.
+    pub(super) fn stage(&self, wanted: &Resource) -> Stage {
+        let is_sent = self
+            .in_flight
+            .as_ref()
+            .is_some_and(|(_, batch)| batch.updated.iter().any(|own| own.name == wanted.name));
+        match self.has.get(&wanted.name) {
+            _ if !self.is_asked(&wanted.name) => Stage::NotAsked,
+            _ if is_sent => Stage::Delivered,
+            _ if self.refuses(wanted) => Stage::Refused,
+            Some(has) if has.is(&wanted.version) => Stage::Acknowledged,
+            Some(_) | None => Stage::Waiting,
+        }
     }
 
     /// Lets what was refused try again if it has changed.
@@ -265,6 +314,11 @@ impl Kind {
     fn refuses(&self, resource: &Resource) -> bool {
         self.rejected.get(&resource.name).is_some_and(|rejection| rejection.version == resource.version)
     }
+}
+
+/// The nonce of a response.
+pub(super) fn nonce_of(number: u32) -> String {
+    format!("{number:08x}")
 }
 
 fn shortened(words: &str) -> String {

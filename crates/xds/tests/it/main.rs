@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot set itself up has failed")]
 
 mod api_age;
+mod causes;
 mod delta;
 mod envoy;
 mod exposed;
