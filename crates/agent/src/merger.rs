@@ -145,7 +145,7 @@ async fn watch_entries(mut watch: Watch<ReadDefaults>, key: Key, tell: mpsc::Sen
                     continue;
                 }
                 refused = false;
-                Settled::By(Arc::new(told.answer.value))
+                Settled::By(Arc::new(told.answer.value), told.answer.index)
             }
             Err(error) if error.is_retryable() => {
                 tracing::debug!(service = %key.0.service, %error, "the entries for a proxy are unknown, will retry");

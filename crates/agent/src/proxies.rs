@@ -12,6 +12,7 @@
 //! cache shares, and nothing else. A slow proxy first gets one change completely; changes that arrive meanwhile are
 //! merged into one.
 
+mod basis;
 mod feed;
 mod rate;
 mod stream;

@@ -15,6 +15,7 @@
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
 
+mod basis;
 pub mod caller;
 pub mod error;
 mod exposed;
@@ -26,6 +27,7 @@ pub mod sight;
 pub mod snapshot;
 pub mod wire;
 
+pub use crate::basis::{Basis, MergedEntries};
 pub use crate::caller::{Caller, Rights, RightsKey, RightsVersion};
 pub use crate::error::RpcError;
 pub use crate::head::{Answer, Consistency, Head};

@@ -11,6 +11,7 @@ use futures::future::BoxFuture;
 use futures::stream::BoxStream;
 use serde::{Deserialize, Serialize};
 
+use crate::basis::Basis;
 use crate::error::RpcError;
 
 /// Which proxy: a registered one, or one that describes itself.
@@ -98,12 +99,15 @@ pub struct Attach {
     /// Who creates the key of its leaf.
     #[serde(default)]
     pub leaf: LeafFrom,
+    /// Whether the stream tells what its snapshots are made from. Only for callers in the agent's process.
+    #[serde(skip)]
+    pub tells_basis: bool,
 }
 
 impl Attach {
     /// A proxy that creates its own key.
     pub fn new(proxy: ProxyTarget, understands: Understood) -> Self {
-        Self { proxy, understands, leaf: LeafFrom::Proxy }
+        Self { proxy, understands, leaf: LeafFrom::Proxy, tells_basis: false }
     }
 }
 
@@ -121,6 +125,9 @@ pub enum SnapshotEvent {
     },
     /// One section, replaced or removed.
     Section(SectionUpdate),
+    /// What the snapshot that was sent so far is made from. It has no wire form: see [`Attach::tells_basis`].
+    #[serde(skip)]
+    Basis(Arc<Basis>),
 }
 
 impl SnapshotEvent {
@@ -141,6 +148,11 @@ impl SnapshotEvent {
 pub struct Received(Option<ProxySnapshot>);
 
 impl Received {
+    /// The snapshot so far. More of its sections may follow.
+    pub fn snapshot(&self) -> Option<&ProxySnapshot> {
+        self.0.as_ref()
+    }
+
     /// Applies a message. Returns the snapshot to use from now on; `None` if more of its sections follow.
     ///
     /// # Errors
@@ -159,6 +171,7 @@ impl Received {
                 own.apply(update).map_err(|error| RpcError::Internal(error.to_string()))?;
                 more
             }
+            (SnapshotEvent::Basis(_), _) => return Ok(None),
         };
         Ok(self.0.as_ref().filter(|_| !more))
     }
@@ -256,7 +269,11 @@ mod tests {
         let newer = Newer { proxy: proxy.clone(), understands: vec!["roots", "quic"], leaf, speaks: "more" };
         let bytes = rmp_serde::to_vec_named(&newer).unwrap();
         let understands = Understood::of([Feature::Roots]);
-        let expected = Attach { proxy: proxy.clone(), understands, leaf: LeafFrom::Agent };
+        let expected = Attach {
+            understands,
+            leaf: LeafFrom::Agent,
+            ..Attach::new(proxy.clone(), Understood::default())
+        };
         assert_eq!(rmp_serde::from_slice::<Attach>(&bytes).unwrap(), expected);
         // A proxy of the earlier version does not send this field.
         #[derive(Serialize)]

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use concord_mesh::defaults::{self, Central, Question};
 use concord_model::catalog::{NodeScope, ServiceAddress, ServiceInstance};
+use concord_model::entry::{EntryKind, EntryName};
 use concord_model::proxy::ProxyConfig;
 use concord_model::registration::LocalService;
 use concord_model::{CheckId, InstanceId};
@@ -45,8 +46,8 @@ enum Entries {
 /// What the entries say about a proxy.
 #[derive(Clone, Debug)]
 pub(crate) enum Settled {
-    /// This.
-    By(Arc<Central>),
+    /// This, up to an index.
+    By(Arc<Central>, u64),
     /// It may not read them, so its registration stands alone.
     Alone,
 }
@@ -122,9 +123,9 @@ impl ServiceRecord {
     pub(super) fn settle(&mut self, settled: &Settled, version: u64) -> bool {
         match (&self.entries, settled) {
             (Entries::None, _) | (Entries::Said(_), Settled::Alone) => return false,
-            (Entries::Awaited, _) | (Entries::Said(_), Settled::By(_)) => {}
+            (Entries::Awaited, _) | (Entries::Said(_), Settled::By(..)) => {}
         }
-        let (awaited, before) = (self.is_awaiting_entries(), self.merged.clone());
+        let (awaited, before, index) = (self.is_awaiting_entries(), self.merged.clone(), self.index());
         self.entries = Entries::Said(settled.clone());
         self.merge();
         let changed = self.merged != before;
@@ -134,11 +135,29 @@ impl ServiceRecord {
         if changed || awaited {
             self.version = version;
         }
-        changed || awaited
+        changed || awaited || index != self.index()
+    }
+
+    /// Up to which index it contains the entries.
+    fn index(&self) -> Option<u64> {
+        match &self.entries {
+            Entries::Said(Settled::By(_, index)) => Some(*index),
+            Entries::Said(Settled::Alone) | Entries::None | Entries::Awaited => None,
+        }
+    }
+
+    /// The entries that are merged with the registration, and up to which index.
+    pub(crate) fn merged_from(&self) -> Option<(u64, Vec<EntryName>)> {
+        let Entries::Said(Settled::By(central, index)) = &self.entries else { return None };
+        let service = self.question()?.service;
+        let global = central.proxies.as_ref().map(|_| EntryName::only(EntryKind::ProxyDefaults));
+        let own =
+            central.service.as_ref().map(|_| EntryName::of_service(EntryKind::ServiceDefaults, &service));
+        Some((*index, global.into_iter().chain(own).collect()))
     }
 
     fn merge(&mut self) {
-        let Entries::Said(Settled::By(central)) = &self.entries else { return };
+        let Entries::Said(Settled::By(central, _)) = &self.entries else { return };
         let merged = defaults::merge(&self.registration.service, &NodeScope::default(), central).proxy;
         self.merged =
             merged.filter(|merged| Some(merged) != self.registration.service.proxy.as_ref()).map(Arc::new);

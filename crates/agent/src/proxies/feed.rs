@@ -12,6 +12,7 @@ use concord_rpc::RpcError;
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::DropGuard;
 
+use super::basis::News;
 use crate::local::{LocalView, ServiceRecord};
 
 /// Tells what is known of a proxy, and then each change of it.
@@ -36,7 +37,7 @@ pub(super) struct LocalFeed {
 /// The registration of one proxy in the catalog. Proxies with the same rights share the answers of the cache.
 pub(super) struct CatalogFeed {
     /// What the watch tells.
-    pub(super) news: mpsc::Receiver<Result<Event, RpcError>>,
+    pub(super) news: mpsc::Receiver<Result<News, RpcError>>,
     /// Ends the watch.
     pub(super) _end: DropGuard,
 }
@@ -53,13 +54,13 @@ impl fmt::Debug for Feed {
 
 impl Feed {
     /// What is known, and after that the next change. Nothing is lost if it is dropped before it completes.
-    pub(super) async fn next(&mut self) -> Result<Event, RpcError> {
+    pub(super) async fn next(&mut self) -> Result<News, RpcError> {
         match self {
             Self::Described(proxy) => match proxy.take() {
-                Some(proxy) => Ok(Event::ProxyDescribed(proxy)),
+                Some(proxy) => Ok(News { index: 0, event: Event::ProxyDescribed(proxy) }),
                 None => pending().await,
             },
-            Self::Local(feed) => Ok(feed.next().await),
+            Self::Local(feed) => Ok(News { index: 0, event: feed.next().await }),
             Self::Catalog(feed) => match feed.news.recv().await {
                 Some(news) => news,
                 None => pending().await,

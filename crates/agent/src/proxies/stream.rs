@@ -6,15 +6,17 @@ use std::sync::Arc;
 use concord_model::catalog::{NodeScope, ServiceInstance};
 use concord_model::{InstanceId, NodeName, ServiceRef};
 use concord_proxycfg::{Effect, Event, Proxy, ProxyFault, ProxyId, ProxySnapshot, Understood, WatchKey};
-use concord_rpc::{Attach, Caller, RpcError, SnapshotEvent};
+use concord_rpc::{Attach, Basis, Caller, MergedEntries, RpcError, SnapshotEvent};
 use concord_runtime::Instant;
 use futures::future::BoxFuture;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio_util::sync::DropGuard;
 
+use super::basis::{Followed, News};
 use super::feed::Feed;
 use super::watching::{Watched, Watching};
 use crate::limits::PROXY_INPUTS;
+use crate::local::ServiceRecord;
 use crate::proxies::Proxies;
 use crate::tokens::Follow;
 
@@ -49,8 +51,8 @@ pub(super) struct Attached {
     machine: Proxy,
     understands: Understood,
     messages: mpsc::Sender<Message>,
-    news: mpsc::Receiver<Result<Event, RpcError>>,
-    tell: mpsc::Sender<Result<Event, RpcError>>,
+    news: mpsc::Receiver<Result<News, RpcError>>,
+    tell: mpsc::Sender<Result<News, RpcError>>,
     watches: BTreeMap<WatchKey, DropGuard>,
     /// The snapshot to send, unless the proxy has it already.
     latest: Option<Arc<ProxySnapshot>>,
@@ -60,6 +62,10 @@ pub(super) struct Attached {
     sent: Option<Arc<ProxySnapshot>>,
     /// The rest of the change that is being sent.
     queued: VecDeque<SnapshotEvent>,
+    /// What the snapshots are made from, if the caller wants to know.
+    basis: Option<Followed>,
+    /// Local registrations, to know from which entries one is merged.
+    merges: Option<watch::Receiver<u64>>,
 }
 
 impl Attached {
@@ -79,6 +85,11 @@ impl Attached {
         let datacenter = proxies.site.config.datacenter.clone();
         let machine = Proxy::new(proxy, datacenter, attach.leaf, &attach.understands);
         let (tell, news) = mpsc::channel(PROXY_INPUTS);
+        let basis = attach
+            .tells_basis
+            .then(|| Followed::new(Basis::new(standing.service.clone(), standing.node.clone())));
+        let is_local = basis.is_some() && matches!(feed, Feed::Local(_));
+        let merges = is_local.then(|| proxies.local.changes());
         Self {
             proxies,
             standing,
@@ -94,6 +105,8 @@ impl Attached {
             due: None,
             sent: None,
             queued: VecDeque::new(),
+            basis,
+            merges,
         }
     }
 
@@ -110,7 +123,8 @@ impl Attached {
         loop {
             let room = self.messages.clone();
             let turn = self.turn();
-            let waiting = self.latest.is_some() || !self.queued.is_empty();
+            let has_news = self.basis.as_ref().is_some_and(Followed::has_news);
+            let waiting = self.latest.is_some() || !self.queued.is_empty() || has_news;
             tokio::select! {
                 // The order of the branches: rights, new data, sending.
                 biased;
@@ -118,7 +132,8 @@ impl Attached {
                 () = self.follow.changed() => self.check_rights()?,
                 () = room.closed() => return Ok(()),
                 registration = self.feed.next() => self.registration(registration?)?,
-                Some(news) = self.news.recv() => self.take(news?)?,
+                Some(news) = self.news.recv() => self.hear(news?)?,
+                () = changed(&mut self.merges) => self.note_merged(),
                 permit = permit(turn, &room), if waiting => {
                     let Ok(permit) = permit else { return Ok(()) };
                     if let Some(event) = self.next_event() {
@@ -141,13 +156,36 @@ impl Attached {
     }
 
     /// Takes what is told about the proxy itself. It may stand before another service now.
-    fn registration(&mut self, event: Event) -> Result<(), RpcError> {
+    fn registration(&mut self, News { index, event }: News) -> Result<(), RpcError> {
         match &event {
             Event::Gone => return Err(unknown(&self.standing.id)),
             Event::ProxyChanged(instance) => self.standing.service = service_of(instance)?,
             _ => {}
         }
         self.check_rights()?;
+        self.note_merged();
+        if let Some(basis) = self.basis.as_mut().filter(|_| index > 0) {
+            // The server has merged it, and does not tell from what.
+            basis.merged(Some(MergedEntries { index, entries: Vec::new() }));
+        }
+        self.take(event)
+    }
+
+    /// Notes from which entries the local registration is merged. That may be newer, and say the same.
+    fn note_merged(&mut self) {
+        let (Some(basis), Some(_)) = (&mut self.basis, &self.merges) else { return };
+        let of = |record: &ServiceRecord| {
+            let (index, entries) = record.merged_from()?;
+            Some(MergedEntries { index, entries })
+        };
+        let id = &self.standing.id;
+        basis.merged(self.proxies.local.look(|local| local.services.get(id).and_then(of)));
+    }
+
+    fn hear(&mut self, News { index, event }: News) -> Result<(), RpcError> {
+        if let Some(basis) = &mut self.basis {
+            basis.told(index, &event);
+        }
         self.take(event)
     }
 
@@ -162,12 +200,18 @@ impl Attached {
             Effect::StartWatch(key) => self.start_watch(key),
             Effect::StopWatch(key) => {
                 self.watches.remove(&key);
+                if let Some(basis) = &mut self.basis {
+                    basis.stopped(&key);
+                }
             }
             Effect::Publish(snapshot) => {
                 self.require_understood(&snapshot)?;
                 let now = self.proxies.site.world.clock.now();
                 self.due.get_or_insert_with(|| self.proxies.rate.take(now));
                 self.latest = Some(snapshot);
+                if let Some(basis) = &mut self.basis {
+                    basis.published();
+                }
             }
             Effect::Refuse(faults) if self.machine.snapshot().is_none() => return Err(refused(&faults)),
             Effect::Refuse(faults) => {
@@ -193,7 +237,8 @@ impl Attached {
             self.sent = Some(latest);
             self.due = None;
         }
-        self.queued.pop_front()
+        let basis = || Some(SnapshotEvent::Basis(Arc::new(self.basis.as_mut()?.news(self.sent.as_deref())?)));
+        self.queued.pop_front().or_else(basis)
     }
 
     fn start_watch(&mut self, key: WatchKey) {
@@ -205,6 +250,14 @@ impl Attached {
         };
         let task = self.proxies.site.scope.spawn("watch for a proxy", watching.run());
         self.watches.insert(key, task.abort_on_drop());
+    }
+}
+
+/// Completes at the next change of what is followed.
+async fn changed(followed: &mut Option<watch::Receiver<u64>>) {
+    let Some(changes) = followed else { return std::future::pending().await };
+    if changes.changed().await.is_err() {
+        std::future::pending().await
     }
 }
 

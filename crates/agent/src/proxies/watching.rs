@@ -19,6 +19,7 @@ use tokio::sync::mpsc;
 
 use crate::answer::CacheAnswer;
 use crate::cache::{Cached, IntentionSet, IntentionsTo};
+use crate::proxies::basis::News;
 use crate::proxies::{Proxies, feed};
 
 /// One watch of a proxy.
@@ -26,7 +27,7 @@ pub(super) struct Watching {
     pub(super) proxies: Proxies,
     pub(super) token: Option<Secret>,
     pub(super) what: Watched,
-    pub(super) tell: mpsc::Sender<Result<Event, RpcError>>,
+    pub(super) tell: mpsc::Sender<Result<News, RpcError>>,
 }
 
 /// What is watched.
@@ -161,7 +162,8 @@ impl Watching {
             Ok(answer) => {
                 pace.backoff.reset();
                 pace.head.min_index = answer.index;
-                if self.tell.send(Ok(event(answer.value))).await.is_err() {
+                let news = News { index: answer.index, event: event(answer.value) };
+                if self.tell.send(Ok(news)).await.is_err() {
                     return Break(None);
                 }
             }
@@ -171,7 +173,7 @@ impl Watching {
                     return Break(Some(error));
                 }
                 if let Some(event) = told
-                    && self.tell.send(Ok(event)).await.is_err()
+                    && self.tell.send(Ok(News { index: 0, event })).await.is_err()
                 {
                     return Break(None);
                 }
