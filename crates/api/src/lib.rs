@@ -35,6 +35,7 @@ pub mod limits;
 pub mod moment;
 pub mod plan;
 pub mod proxy;
+pub mod proxy_status;
 pub mod query;
 pub mod select;
 pub mod service;

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use concord_api::agent::{AgentSelf, CheckUpdate, Member, Reloaded};
 use concord_api::health::HealthCheck;
+use concord_api::proxy_status::{EntryDelivery, ProxyStatuses};
 use concord_api::service::AgentService;
 use concord_model::Secret;
 use http::Method;
@@ -73,6 +74,32 @@ impl Client {
             call = call.parameter("logjson", "");
         }
         call.follow().await
+    }
+
+    /// The proxies that are attached to the agent; `only`: the one with this id.
+    ///
+    /// # Errors
+    /// Any [`Error`].
+    pub async fn agent_proxies(
+        &self,
+        only: Option<&str>,
+        options: &QueryOptions,
+    ) -> Result<Answer<ProxyStatuses>, Error> {
+        let call = self.get(&["agent", "proxies"], options);
+        only.into_iter().fold(call, |call, id| call.parameter("proxy-id", id)).fetch().await
+    }
+
+    /// How far an entry came with the proxies that are attached to the agent.
+    ///
+    /// # Errors
+    /// Any [`Error`].
+    pub async fn agent_proxies_entry(
+        &self,
+        kind: &str,
+        name: &str,
+        options: &QueryOptions,
+    ) -> Result<Answer<EntryDelivery>, Error> {
+        self.get(&["agent", "proxies", "entry", kind, name], options).fetch().await
     }
 
     /// Members of the agent's gossip pool, or of the pool between datacenters. `segment` is empty for the agent's

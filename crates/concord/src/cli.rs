@@ -38,6 +38,7 @@ mod members;
 mod monitor;
 mod print;
 mod program;
+mod proxy;
 mod reload;
 mod services;
 mod table;

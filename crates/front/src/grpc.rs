@@ -14,6 +14,7 @@ mod messages;
 mod progress;
 mod protobuf;
 mod public;
+mod seated;
 mod settling;
 mod stream;
 mod wire;
@@ -33,10 +34,12 @@ use tracing::{debug, warn};
 
 use self::progress::Progress;
 use self::public::Public;
+use self::seated::Seated;
 use self::settling::Settling;
 use self::stream::{Streams, Together};
 use self::wire::Wire;
 use self::xds::Discovery;
+use crate::ledger::Ledger;
 use crate::socket::{self, Io, Socket};
 use crate::tls::Tls;
 
@@ -47,6 +50,8 @@ pub struct Services {
     pub snapshots: Arc<dyn SnapshotSource>,
     /// Who answers the public services.
     pub servers: Arc<dyn ServerApi>,
+    /// Where it is noted which proxy has what.
+    pub ledger: Ledger,
 }
 
 impl std::fmt::Debug for Services {
@@ -65,9 +70,10 @@ pub fn serve(
     scope: &Scope,
 ) {
     let inner = scope.clone();
-    let Services { snapshots, servers } = services;
-    let discovery = Discovery::new(Arc::clone(&snapshots), Arc::clone(&clock), inner.clone());
-    let (service, public) = (SnapshotService::new(snapshots), Public::new(servers));
+    let Services { snapshots, servers, ledger } = services;
+    let discovery = Discovery::new(Arc::clone(&snapshots), Arc::clone(&clock), inner.clone(), ledger.clone());
+    let seated = Seated { source: snapshots, ledger };
+    let (service, public) = (SnapshotService::new(Arc::new(seated)), Public::new(servers));
     let port = Port { service, discovery, public, tls, door, clock, scope: inner.clone() };
     scope.spawn("grpc listener", async move {
         tokio::select! {

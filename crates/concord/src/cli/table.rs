@@ -5,7 +5,7 @@ use concord_syntax::spelling::edits;
 use super::command::Command;
 use super::{
     acl, agent, catalog, config, connect, connect_envoy, connect_proxy, demo, explain, info, intention,
-    keygen, leave, maint, members, monitor, reload, services, tls, unbuilt, validate, version,
+    keygen, leave, maint, members, monitor, proxy, reload, services, tls, unbuilt, validate, version,
 };
 
 /// All commands. A group comes before its commands.
@@ -59,6 +59,8 @@ pub(crate) static COMMANDS: &[&Command] = &[
     &maint::MAINT,
     &members::MEMBERS,
     &monitor::MONITOR,
+    &proxy::GROUP,
+    &proxy::status::STATUS,
     &reload::RELOAD,
     &services::GROUP,
     &services::deregister::DEREGISTER,

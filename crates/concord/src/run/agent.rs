@@ -332,6 +332,7 @@ fn serve_faces(
     context.metrics =
         metrics.map(|metrics| -> http::context::MetricsText { Arc::new(move || metrics.render()) });
     let budget = descriptors::budget(&world.clock, scope);
+    let ledger = context.ledger.clone();
     let (clock, context) = (Arc::clone(&world.clock), Arc::new(context));
     let face = Http::new(http::routes::router(), context, settings, clock, &budget);
     for socket in bound.http {
@@ -344,7 +345,8 @@ fn serve_faces(
     let secured = bound.grpc_tls.into_iter().map(|socket| (socket, Some(Arc::clone(&presenting.grpc))));
     for (socket, tls) in bound.grpc.into_iter().map(|socket| (socket, None)).chain(secured) {
         let snapshots = Arc::new(agent.proxies.clone());
-        let services = grpc::Services { snapshots, servers: Arc::clone(&agent.servers) };
+        let services =
+            grpc::Services { snapshots, servers: Arc::clone(&agent.servers), ledger: ledger.clone() };
         grpc::serve(socket, tls, services, Arc::clone(&door), Arc::clone(&world.clock), scope);
     }
     Ok(face)

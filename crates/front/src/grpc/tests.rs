@@ -106,7 +106,8 @@ impl Served {
         let door = Arc::new(budget.door(limits::CONNECTIONS_PER_CLIENT));
         let _ = source.left.budget.set(Arc::clone(&budget));
         let source = Arc::new(source);
-        let services = Services { snapshots: Arc::clone(&source) as _, servers: Arc::new(NoServers) };
+        let ledger = Ledger::new(Arc::new(clock.clone()));
+        let services = Services { snapshots: Arc::clone(&source) as _, servers: Arc::new(NoServers), ledger };
         serve(Socket::Tcp(listener), None, services, door, Arc::new(clock.clone()), &scope);
         Self { address, clock, budget, source, scope }
     }

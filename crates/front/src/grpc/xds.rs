@@ -38,6 +38,7 @@ use self::follow::Follow;
 use self::node::EnvoyNode;
 use super::limits::{REQUEST_TIMEOUT, XDS_REQUEST_BYTES_MAX, XDS_RESPONSES};
 use super::protobuf::Protobuf;
+use crate::ledger::{Ledger, ProxyKind};
 
 /// Path of the incremental method.
 pub(super) const DELTA: &str =
@@ -58,6 +59,7 @@ pub(super) struct Discovery {
     source: Arc<dyn SnapshotSource>,
     clock: Arc<dyn Clock>,
     scope: Scope,
+    ledger: Ledger,
     /// The untested versions of Envoy of which the operator was warned.
     warned: Arc<Mutex<BTreeSet<Version>>>,
 }
@@ -65,8 +67,13 @@ pub(super) struct Discovery {
 type Responses = ReceiverStream<Result<DeltaDiscoveryResponse, Status>>;
 
 impl Discovery {
-    pub(super) fn new(source: Arc<dyn SnapshotSource>, clock: Arc<dyn Clock>, scope: Scope) -> Self {
-        Self { source, clock, scope, warned: Arc::default() }
+    pub(super) fn new(
+        source: Arc<dyn SnapshotSource>,
+        clock: Arc<dyn Clock>,
+        scope: Scope,
+        ledger: Ledger,
+    ) -> Self {
+        Self { source, clock, scope, ledger, warned: Arc::default() }
     }
 
     /// Answers one request of the service.
@@ -109,10 +116,12 @@ impl Discovery {
         let node = EnvoyNode::read(first.node.as_ref())?;
         node.version.into_iter().for_each(|version| self.warn_of_untested(version));
         let proxy = ProxyTarget::Registered { node: node.node_name, proxy: node.proxy.clone() };
-        let attach = Attach { proxy, understands: Understood::of(UNDERSTANDS), leaf: LeafFrom::Agent };
+        let understands = Understood::of(UNDERSTANDS);
+        let attach = Attach { leaf: LeafFrom::Agent, tells_basis: true, ..Attach::new(proxy, understands) };
         let snapshots = self.source.attach(attach, token).await.map_err(|error| status_of(&error))?;
         let (responses, stream) = mpsc::channel(XDS_RESPONSES);
-        let follow = Follow::new(node.proxy, node.version, responses, self.scope.clone());
+        let seat = self.ledger.begin(node.proxy.to_string(), ProxyKind::Envoy(node.version));
+        let follow = Follow::new(node.proxy, node.version, responses, self.scope.clone(), seat);
         self.scope.spawn("follow an Envoy", follow.run(first, requests, snapshots));
         Ok(ReceiverStream::new(stream))
     }

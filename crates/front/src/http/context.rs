@@ -15,6 +15,7 @@ use super::call::Call;
 use super::error::HttpError;
 use super::reply::Meta;
 use super::router::Authorise;
+use crate::ledger::Ledger;
 
 /// Renders all metrics in Prometheus' text format. The program provides the exporter.
 pub type MetricsText = Arc<dyn Fn() -> String + Send + Sync>;
@@ -39,6 +40,8 @@ pub struct Ctx {
     pub metrics: Option<MetricsText>,
     /// The log, if it can be followed.
     pub log: Option<Arc<dyn LogSource>>,
+    /// Which proxy has what. The gRPC port writes it.
+    pub ledger: Ledger,
 }
 
 impl std::fmt::Debug for Ctx {
@@ -62,7 +65,8 @@ impl Authorise for Ctx {
 impl Ctx {
     /// Endpoints over an agent, without metrics and log.
     pub fn new(agent: Agent) -> Self {
-        Self { agent, use_cache: true, metrics: None, log: None }
+        let ledger = Ledger::new(Arc::clone(agent.scope.clock()));
+        Self { agent, use_cache: true, metrics: None, log: None, ledger }
     }
 
     /// Resolves the caller of a request.

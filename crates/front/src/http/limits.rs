@@ -19,6 +19,9 @@ pub const BODY_BYTES: usize = 512 * 1024;
 pub const TARGET_BYTES: usize = 16 * 1024;
 /// Query parameters in one request.
 pub const QUERY_PARAMETERS: usize = 256;
+/// How long a question about attached proxies waits for a change: if the request names no time, and at most. As with
+/// servers, which have their own.
+pub const PROXIES_WAIT: (Duration, Duration) = (Duration::from_secs(300), Duration::from_secs(600));
 /// How long running requests may continue after the listener stops.
 pub const DRAIN: Duration = Duration::from_secs(5);
 /// Pause after a failed `accept`, whose usual cause is a lack of file descriptors.

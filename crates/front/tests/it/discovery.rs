@@ -18,7 +18,8 @@ use tonic::{Code, Request, Status, Streaming};
 
 use crate::world::{ROOT, Setup, World};
 
-const DELTA: &str = "/envoy.service.discovery.v3.AggregatedDiscoveryService/DeltaAggregatedResources";
+pub(crate) const DELTA: &str =
+    "/envoy.service.discovery.v3.AggregatedDiscoveryService/DeltaAggregatedResources";
 const WHOLE: &str = "/envoy.service.discovery.v3.AggregatedDiscoveryService/StreamAggregatedResources";
 /// Within this time a change of rights ends a stream.
 const RECHECKED: Duration = Duration::from_secs(5);
@@ -60,12 +61,12 @@ impl Decoder for Protobuf {
 }
 
 /// A stream as Envoy opens it.
-struct Envoy {
-    requests: mpsc::Sender<DeltaDiscoveryRequest>,
+pub(crate) struct Envoy {
+    pub(crate) requests: mpsc::Sender<DeltaDiscoveryRequest>,
     responses: Streaming<DeltaDiscoveryResponse>,
 }
 
-fn node(id: &str, minor_number: u32) -> Node {
+pub(crate) fn node(id: &str, minor_number: u32) -> Node {
     let version = Some(SemanticVersion { major_number: 1, minor_number, patch: 0 });
     let build = BuildVersion { version, ..BuildVersion::default() };
     Node {
@@ -76,12 +77,17 @@ fn node(id: &str, minor_number: u32) -> Node {
     }
 }
 
-fn asks(kind: ResourceType, node: Option<Node>) -> DeltaDiscoveryRequest {
+pub(crate) fn asks(kind: ResourceType, node: Option<Node>) -> DeltaDiscoveryRequest {
     DeltaDiscoveryRequest { node, type_url: kind.url(), ..DeltaDiscoveryRequest::default() }
 }
 
 impl Envoy {
-    async fn open(world: &World, path: &'static str, node: Node, token: &str) -> Result<Self, Status> {
+    pub(crate) async fn open(
+        world: &World,
+        path: &'static str,
+        node: Node,
+        token: &str,
+    ) -> Result<Self, Status> {
         let address = format!("http://{}", world.grpc);
         let channel = Endpoint::from_shared(address).unwrap().connect().await.unwrap();
         let mut grpc = Grpc::new(channel);
@@ -97,11 +103,11 @@ impl Envoy {
         Ok(Self { requests, responses })
     }
 
-    async fn hears(&mut self, world: &World) -> DeltaDiscoveryResponse {
+    pub(crate) async fn hears(&mut self, world: &World) -> DeltaDiscoveryResponse {
         world.guard(self.responses.message()).await.unwrap().expect("a response")
     }
 
-    async fn answers(&self, response: &DeltaDiscoveryResponse) {
+    pub(crate) async fn answers(&self, response: &DeltaDiscoveryResponse) {
         let (type_url, response_nonce) = (response.type_url.clone(), response.nonce.clone());
         let answer = DeltaDiscoveryRequest { type_url, response_nonce, ..DeltaDiscoveryRequest::default() };
         self.requests.send(answer).await.unwrap();
@@ -109,14 +115,14 @@ impl Envoy {
 }
 
 /// Registers `web` with a sidecar.
-async fn registered(world: &World) {
+pub(crate) async fn registered(world: &World) {
     let body = r#"{"Name": "web", "Port": 8080, "Connect": {"SidecarService": {"Port": 21000}}}"#;
     let answer = world.put("/v1/agent/service/register", body).token(ROOT).send().await;
     assert_eq!(answer.status, 200, "{answer:?}");
 }
 
 /// A token with these rules, and the id of its policy.
-async fn token(world: &World, rules: &str) -> (String, String) {
+pub(crate) async fn token(world: &World, rules: &str) -> (String, String) {
     let json = |text: &str| serde_json::from_str::<serde_json::Value>(text).unwrap();
     let body = serde_json::json!({ "Name": "rules", "Rules": rules }).to_string();
     let policy = world.put("/v1/acl/policy", body).token(ROOT).send().await;

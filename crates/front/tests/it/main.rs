@@ -15,6 +15,7 @@ mod differences;
 mod discovery;
 mod framing;
 mod gateways;
+mod ledger;
 mod manners;
 mod merging;
 mod patience;

@@ -7,10 +7,17 @@ mod oracle;
 mod shapes;
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use concord_front::http::routes;
+use concord_model::{Secret, ServiceName};
+use concord_proxycfg::{DescribedProxy, DescribedUpstream, Feature, Understood};
+use concord_rpc::grpc::SnapshotClient;
+use concord_rpc::{Attach, ProxyTarget, SnapshotSource as _, SnapshotStream};
+use futures::StreamExt as _;
 use http::Method;
 use serde_json::{Value, json};
+use tonic::transport::Endpoint;
 
 use self::cases::{Case, DEFAULTS, INTENTIONS, Kind, Row};
 use self::oracle::Rules;
@@ -107,6 +114,23 @@ async fn fill(world: &World) -> String {
     made["ID"].as_str().unwrap().to_owned()
 }
 
+/// An unregistered proxy of a service. Its configuration has arrived.
+async fn attached(world: &World, service: &str) -> SnapshotStream {
+    let channel = Endpoint::from_shared(format!("http://{}", world.grpc)).unwrap().connect_lazy();
+    let name = |text: &str| ServiceName::parse(text).unwrap();
+    let upstream = DescribedUpstream { service: name("nobody"), bind: ([127, 0, 0, 1], 9191).into() };
+    let described = DescribedProxy::try_new(name(service), None, vec![upstream]).unwrap();
+    let target = ProxyTarget::Described(Arc::new(described));
+    let attach = Attach::new(target, Understood::of(Feature::ALL));
+    let token = Some(Secret::new(ROOT.to_owned()));
+    let mut stream = SnapshotClient::new(channel).attach(attach, token).await.unwrap();
+    world.guard(stream.next()).await.unwrap().unwrap();
+    let is_there =
+        |body: &Value| body["Proxies"].as_array().unwrap().iter().any(|one| one["Proxy"] == service);
+    world.until("/v1/agent/proxies/entry/mesh/mesh", ROOT, |answer| is_there(&answer.json())).await;
+    stream
+}
+
 /// A token for each set of rules.
 async fn somebodies(world: &World) -> Vec<Somebody> {
     let mut all = vec![Somebody { secret: String::new(), rules: Rules(Vec::new()) }];
@@ -192,6 +216,7 @@ async fn check(world: &World, case: &Case, somebody: &Somebody, turn: usize) -> 
 async fn n_32_each_row_of_each_list_is_shown_to_who_has_all_rights_to_it_and_to_nobody_else() {
     let world = Setup::guarded().start().await;
     let intention = fill(&world).await;
+    let _attached = [attached(&world, "db").await, attached(&world, "web").await];
     let everybody = somebodies(&world).await;
     let name = "narrow-1";
     let policy = world.get(&format!("/v1/acl/policy/name/{name}")).token(ROOT).json().await;
@@ -347,6 +372,7 @@ async fn no_list_is_told_of_by_its_head() {
 async fn who_may_see_everything_sees_every_row() {
     let world = Setup::guarded().start().await;
     let intention = fill(&world).await;
+    let _attached = [attached(&world, "db").await, attached(&world, "web").await];
     for case in cases::all(&intention, ("", ""), "") {
         if case.route.starts_with("/v1/acl/") || case.rows.is_empty() {
             continue;

@@ -163,16 +163,17 @@ impl Setup {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let budget = Budget::new(self.budget.unwrap_or(BUDGET_BYTES), 10_000);
+        let mut context = Ctx::new(agent.clone());
         let services = grpc::Services {
             snapshots: Arc::new(agent.proxies.clone()),
             servers: Arc::clone(&agent.servers),
+            ledger: context.ledger.clone(),
         };
         let socket = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let grpc = socket.local_addr().unwrap();
         let door = Arc::new(budget.door(grpc::limits::CONNECTIONS_PER_CLIENT));
         let clock = Arc::clone(&ports.clock);
         grpc::serve(Socket::Tcp(socket), None, services, door, clock, &scope.child("grpc"));
-        let mut context = Ctx::new(agent);
         context.log = Some(Arc::new(OneLine));
         let http =
             Http::new(routes::router(), Arc::new(context), self.settings, Arc::clone(&ports.clock), &budget);

@@ -140,6 +140,10 @@ members | | -filter=f1 | filter=f1
 members | | -wan | wan=1
 monitor | | -log-level=debug | loglevel=debug
 monitor | | -log-json | logjson=true
+proxy status | | -entry=k/n | GET /v1/agent/proxies/entry/k/n
+proxy status | | -format=json | "Proxy": "web-proxy"
+proxy status | | -proxy-id=web-proxy | Last acknowledged
+proxy status | | -watch | index=7
 services deregister | | -id=s1 | PUT /v1/agent/service/deregister/s1
 services register | -name=web | -address=1.2.3.4 | "Address":"1.2.3.4"
 services register | -name=web | -id=s1 | "ID":"s1"
@@ -196,6 +200,8 @@ const POLICY: &str = r#"{"ID":"bb000000-0000-4000-8000-000000000000","Name":"rea
 const NODE: &str = r#"{"ID":"1-2","Node":"n1","Address":"1.2.3.4","Datacenter":"dc1","TaggedAddresses":{"lan":"x"},"Meta":{}}"#;
 const INTENTION: &str =
     r#"{"ID":"i1","SourceName":"web","DestinationName":"db","Action":"allow","Precedence":9}"#;
+const PROXIES: &str =
+    r#"{"Node":"n1","Proxies":[{"Proxy":"web-proxy","Service":"web","Types":[{"Type":"cluster"}]}]}"#;
 const MEMBERS: &str = r#"[{"Name":"s1","Addr":"10.0.0.1","Port":8301,"Status":1,"Tags":{"role":"consul"}}]"#;
 
 /// An agent with one record of each kind.
@@ -224,6 +230,9 @@ fn stocked(seen: &Seen) -> Scripted {
         path if path.starts_with("connect/intentions") && get => INTENTION.to_owned(),
         "agent/members" => MEMBERS.to_owned(),
         "agent/checks" => "{}".to_owned(),
+        "agent/proxies" if seen.target.contains("index=") => return Scripted::status(500, "no more"),
+        "agent/proxies" => return Scripted::ok(PROXIES).header("X-Consul-Index", "7"),
+        path if path.starts_with("agent/proxies/") => r#"{"Kind":"k","Name":"n"}"#.to_owned(),
         _ => "true".to_owned(),
     })
 }

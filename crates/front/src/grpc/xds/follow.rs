@@ -1,19 +1,19 @@
 //! One Envoy on its stream: what it asks for, what its snapshots say, and what it is sent.
 
-use std::sync::Arc;
-
 use concord_envoy_proto::envoy::service::discovery::v3::{DeltaDiscoveryRequest, DeltaDiscoveryResponse};
 use concord_model::InstanceId;
 use concord_proxycfg::ProxySnapshot;
 use concord_rpc::grpc::status_of;
-use concord_rpc::{Received, RpcError, SnapshotEvent, SnapshotStream};
+use concord_rpc::{RpcError, SnapshotEvent, SnapshotStream};
 use concord_runtime::Scope;
 use concord_xds::bootstrap::version::Version;
-use concord_xds::delta::{Effect, Event, State};
+use concord_xds::delta::{Effect, Event};
 use concord_xds::{ResourceSet, Unserved, Unsupported, sidecar};
 use futures::StreamExt as _;
 use tokio::sync::mpsc;
 use tonic::{Status, Streaming};
+
+use crate::ledger::Seat;
 
 type Responses = mpsc::Sender<Result<DeltaDiscoveryResponse, Status>>;
 
@@ -23,11 +23,8 @@ pub(super) struct Follow {
     version: Option<Version>,
     responses: Responses,
     scope: Scope,
-    machine: State,
-    received: Received,
-    resources: Arc<ResourceSet>,
-    /// What was last said to have no resource, so that it is not said again.
-    unserved: Vec<Unserved>,
+    /// The state of the stream, which readers of the ledger see.
+    seat: Seat,
 }
 
 impl Follow {
@@ -36,17 +33,9 @@ impl Follow {
         version: Option<Version>,
         responses: Responses,
         scope: Scope,
+        seat: Seat,
     ) -> Self {
-        Self {
-            proxy,
-            version,
-            responses,
-            scope,
-            machine: State::default(),
-            received: Received::default(),
-            resources: Arc::default(),
-            unserved: Vec::new(),
-        }
+        Self { proxy, version, responses, scope, seat }
     }
 
     /// Runs until Envoy disconnects, loses its rights, or the agent stops.
@@ -58,6 +47,7 @@ impl Follow {
     ) {
         if let Err(status) = self.serve(first, requests, snapshots).await {
             tracing::info!(proxy = %self.proxy, error = status.message(), "closing the stream of an Envoy");
+            self.seat.ends(status.message());
             let _ = self.responses.send(Err(status)).await;
         }
     }
@@ -93,24 +83,23 @@ impl Follow {
     fn snapshot(&mut self, event: Option<Result<SnapshotEvent, RpcError>>) -> Result<Option<Event>, Status> {
         let event = event.ok_or_else(|| Status::aborted("the source of the configuration has ended"))?;
         let event = event.map_err(|error| status_of(&error))?;
-        let complete = self.received.take(event).map_err(|error| status_of(&error))?;
-        let Some(snapshot) = complete else { return Ok(None) };
-        let built = build(snapshot, self.version)?;
-        let Some((mut resources, unserved)) = built else { return Ok(None) };
-        resources.share_with(&self.resources);
-        self.resources = Arc::new(resources);
-        if self.unserved != unserved {
-            for one in &unserved {
-                tracing::warn!(proxy = %self.proxy, "Envoy is not configured with all of its registration: {one}");
-            }
-            self.unserved = unserved;
+        let version = self.version;
+        let mut account = self.seat.account();
+        let complete = account.take(event, self.seat.now()).map_err(|error| status_of(&error))?;
+        let built = complete.map(|snapshot| build(snapshot, version)).transpose()?.flatten();
+        let wanted = built.and_then(|(resources, unserved)| account.want(resources, unserved));
+        drop(account);
+        self.seat.changed();
+        let Some((resources, unserved)) = wanted else { return Ok(None) };
+        for one in unserved {
+            tracing::warn!(proxy = %self.proxy, "Envoy is not configured with all of its registration: {one}");
         }
-        Ok(Some(Event::Wanted(Arc::clone(&self.resources))))
+        Ok(Some(Event::Wanted(resources)))
     }
 
     async fn take(&mut self, event: Event) -> Result<(), Status> {
-        let mut effects = Vec::new();
-        self.machine.on(event, &mut effects);
+        let effects = self.seat.account().on(event, self.seat.now());
+        self.seat.changed();
         for effect in effects {
             match effect {
                 Effect::Send(response) => {
@@ -118,9 +107,10 @@ impl Follow {
                     let _ = self.responses.send(Ok(*response)).await;
                 }
                 Effect::Refused { kind, names, words } => {
-                    let kind = kind.as_str();
+                    let (refused, kind) = (kind, kind.as_str());
                     metrics::counter!("concord_xds_rejected_total", "type" => kind).increment(1);
-                    tracing::error!(proxy = %self.proxy, kind, ?names, words, "Envoy refuses its configuration and keeps what it has");
+                    let from = self.seat.account().told_causes(self.proxy.as_str(), &names, refused);
+                    tracing::error!(proxy = %self.proxy, kind, ?names, words, from, "Envoy refuses its configuration and keeps what it has");
                 }
                 Effect::Settled => tracing::debug!(proxy = %self.proxy, "Envoy has its whole configuration"),
                 Effect::End(error) => return Err(Status::resource_exhausted(error.to_string())),

@@ -2,6 +2,7 @@
 
 mod exposition;
 mod monitor;
+mod proxies;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -12,11 +13,12 @@ use concord_api::decode::{self, REQUEST_DECODE_FAILED};
 use concord_api::select::{self, MEMBER};
 use concord_model::{Secret, Timestamp};
 use concord_rpc::RpcError;
-use concord_rpc::request::{ReadStatus, ServerStatus};
+use concord_rpc::request::{ReadEntry, ReadStatus, ServerStatus};
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
 
 use self::monitor::monitor;
+use self::proxies::{delivery, proxies};
 use super::endpoints;
 use crate::http::context::Ctx;
 use crate::http::{Call, HttpError, Reply, Right};
@@ -36,6 +38,10 @@ endpoints! {
     Token: PUT "/v1/agent/token/:kind", Right::Here(|_, ctx| Ok(ctx.own(Level::Write))) => token;
     /// The log while it is written.
     Monitor: GET "/v1/agent/monitor", Right::Here(|_, ctx| Ok(ctx.own(Level::Read))) => monitor;
+    /// Which proxy that is attached here has what.
+    Proxies: GET "/v1/agent/proxies", Right::Filtered => proxies;
+    /// Which proxy that is attached here has an entry.
+    EntryDelivery: GET "/v1/agent/proxies/entry/:kind/:name", Right::asked::<(ReadEntry,)>() => delivery;
     /// All metrics.
     Metrics: GET "/v1/agent/metrics", Right::Here(|_, ctx| Ok(ctx.own(Level::Read))) => metrics;
 }

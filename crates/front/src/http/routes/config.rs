@@ -39,7 +39,7 @@ endpoints! {
 struct Done {}
 
 /// The entry kind in the path. An invalid token is reported before any other error.
-async fn kind(ctx: &Ctx, call: &Call) -> Result<EntryKind, HttpError> {
+pub(super) async fn kind(ctx: &Ctx, call: &Call) -> Result<EntryKind, HttpError> {
     match parse_kind(call.capture(0)) {
         Ok(kind) => Ok(kind),
         Err(faults) => {
@@ -87,7 +87,7 @@ async fn read(ctx: Arc<Ctx>, call: Call) -> Result<Reply, HttpError> {
     }
 }
 
-fn missing(name: &EntryName) -> Reply {
+pub(super) fn missing(name: &EntryName) -> Reply {
     let missing = concord_api::fault::CONFIG_ENTRY_NOT_FOUND;
     let text = format!("{missing} for {:?} / {:?}", name.kind.as_str(), name.as_str());
     Reply::text(text).with_status(StatusCode::NOT_FOUND)

@@ -296,6 +296,14 @@ fn agent(cases: &mut Vec<Case>) {
     cases.push(Case::list(path, path, shapes::members, member).with(&["filter=Name+%21%3D+x"]));
     let path = "/v1/agent/checks";
     cases.push(Case::list(path, path, shapes::own_checks, own_checks()).with(&["filter=CheckID+%21%3D+x"]));
+    let path = "/v1/agent/proxies";
+    let attached = vec![row("db", only(service("db"))), row("web", only(service("web")))];
+    cases.push(Case::list(path, path, shapes::proxies, attached.clone()));
+    let (route, path) = ("/v1/agent/proxies/entry/:kind/:name", "/v1/agent/proxies/entry/mesh/mesh");
+    cases.push(Case::list(route, path, shapes::proxies, attached.clone()));
+    let path = "/v1/agent/proxies/entry/service-defaults/web";
+    let case = Case::list(route, path, shapes::proxies, Vec::new());
+    cases.push(Case { whole: only(service("web")), judged: Some(attached), ..case });
     let path = "/v1/agent/services";
     let services = vec![row("web-1", only(service("web"))), row("db-1", only(service("db")))];
     cases.push(Case::list(path, path, shapes::keys, services).with(&["filter=ID+%21%3D+x"]));

@@ -22,6 +22,10 @@ pub(crate) fn keys(value: &Value) -> Vec<String> {
     value.as_object().unwrap().keys().cloned().collect()
 }
 
+pub(crate) fn proxies(value: &Value) -> Vec<String> {
+    fields(&value["Proxies"], "/Proxy")
+}
+
 pub(crate) fn nodes(value: &Value) -> Vec<String> {
     fields(value, "/Node")
 }
