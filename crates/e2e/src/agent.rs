@@ -228,7 +228,7 @@ pub(crate) fn limited(program: &Path, descriptors: u32) -> Command {
 
 /// The verbs of a command line, and the rest. The caller puts its flags between the two.
 fn split_verbs<'a>(args: &'a [&'a str]) -> (&'a [&'a str], &'a [&'a str]) {
-    let two = ["intention", "services", "config", "connect", "acl", "catalog"];
+    let two = ["intention", "services", "config", "connect", "acl", "catalog", "proxy"];
     let three = [("acl", "token"), ("acl", "policy"), ("connect", "ca")];
     let count = match args {
         [a, b, ..] if three.contains(&(*a, *b)) => 3,

@@ -19,6 +19,7 @@ mod differ;
 mod disk;
 mod entries;
 mod envoy_bootstrap;
+mod envoy_failures;
 mod envoy_given;
 mod envoy_logs;
 mod envoy_metrics;
