@@ -31,6 +31,7 @@ mod requests;
 mod spread;
 mod start;
 mod strangers;
+mod streams;
 mod traffic;
 mod usage;
 
@@ -47,7 +48,9 @@ const SECONDS_MAX: u64 = 10;
 
 const USAGE: &str = "concord-load authorize|entries|reads|leaf|start|memory|growth|proxy|reloads [--seconds N]\n\
     concord-load strangers [<beginning of a cell's name> [<connections>]]\n\
+    concord-load streams [<number>]\n\
     concord-load bare-http <listen> <headers.json> <body>\n\
+    concord-load bare-streams <listen> <bytes>\n\
     concord-load relay egress|ingress <listen> <connect> <leaf.pem> <key.pem> <roots.pem>";
 
 fn main() -> Result<()> {
@@ -59,6 +62,13 @@ fn main() -> Result<()> {
     }
     if question == "bare-http" {
         return bare_http::run(rest);
+    }
+    if question == "bare-streams" {
+        return streams::run_bare(rest);
+    }
+    if question == "streams" {
+        println!("{}", streams::run(streams::count(rest)?)?.to_json());
+        return Ok(());
     }
     if question == "strangers" {
         println!("{}", strangers::run(rest)?.to_json());

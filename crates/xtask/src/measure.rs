@@ -82,6 +82,11 @@ const MEASUREMENTS: &[Measurement] = &[
         run: load::strangers,
     },
     Measurement {
+        name: "streams",
+        about: "streams of discovery for 1,000 Envoys, or the number that is given, compared with a bare server (two minutes)",
+        run: load::streams,
+    },
+    Measurement {
         name: "kill9",
         about: "200 kills of an agent under writers: what was acknowledged is there (four minutes)",
         run: endurance::kill9,

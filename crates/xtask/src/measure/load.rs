@@ -50,6 +50,10 @@ pub(super) fn strangers(bench: &Bench<'_>) -> Result<Report> {
     run(bench, "strangers")
 }
 
+pub(super) fn streams(bench: &Bench<'_>) -> Result<Report> {
+    run(bench, "streams")
+}
+
 fn run(bench: &Bench<'_>, question: &str) -> Result<Report> {
     let (program, load) = build(&bench.root)?;
     let mut command = Command::new(load);
