@@ -9,7 +9,6 @@ use std::sync::Arc;
 use concord_mesh::chain::CompiledChain;
 
 use crate::chain::{Chain, ChainId, ChainStep};
-use crate::endpoint::Endpoints;
 use crate::listener::{Leads, Listener};
 use crate::refusal::Refusal;
 use crate::target::{Target, TargetId};
@@ -71,16 +70,16 @@ impl Chains {
     }
 
     /// The instances of a target. Ignored if it is not watched.
-    pub(crate) fn found(&mut self, id: TargetId, endpoints: Endpoints) {
-        if let Some(known) = self.targets.get_mut(&id) {
-            *known = Arc::new(Target { id, endpoints: Some(endpoints) });
+    pub(crate) fn found(&mut self, target: Arc<Target>) {
+        if let Some(known) = self.targets.get_mut(&target.id) {
+            *known = target;
         }
     }
 
     /// The instances of a target cannot be read: if nothing is known of them, there are none.
     pub(crate) fn not_found(&mut self, id: TargetId) {
         if self.targets.get(&id).is_some_and(|known| known.endpoints.is_none()) {
-            self.found(id, Endpoints::default());
+            self.found(Arc::new(Target::new(id, Vec::new())));
         }
     }
 

@@ -34,13 +34,12 @@ use serde::{Deserialize, Serialize};
 use crate::chain::{ChainId, ChainQuestion};
 use crate::chains::Chains;
 use crate::described::DescribedProxy;
-use crate::endpoint::{Endpoint, Endpoints};
 use crate::feature::{Understood, demanded};
 use crate::id::ProxyId;
 use crate::listener::{Listener, ListenerId};
 use crate::registration::{ProxyFault, Registration};
 use crate::snapshot::{IntentionSection, Leaf, ProxySnapshot, Versioned};
-use crate::target::TargetId;
+use crate::target::{Target, TargetId};
 
 /// What the machine needs to be told about: the present state, and each change.
 #[derive(Clone, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
@@ -90,12 +89,7 @@ pub enum Event {
         default: DefaultPolicy,
     },
     /// The present instances that accept mesh connections for a service.
-    EndpointsChanged {
-        /// The service, as in the watch.
-        target: TargetId,
-        /// Its instances, in any order.
-        endpoints: Vec<Endpoint>,
-    },
+    EndpointsChanged(Arc<Target>),
     /// The instances of a service cannot be read: as long as nothing is known of them, there are none.
     EndpointsFailed(TargetId),
     /// The present discovery chain of an upstream.
@@ -217,8 +211,8 @@ impl Proxy {
                     self.reconcile_watches(out);
                 }
             }
-            Event::EndpointsChanged { target, endpoints } => {
-                self.chains.found(target, Endpoints::from_unordered(endpoints));
+            Event::EndpointsChanged(target) => {
+                self.chains.found(target);
                 self.promote_chains(out);
             }
             Event::EndpointsFailed(target) if self.acts_by_entries => {

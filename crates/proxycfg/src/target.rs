@@ -7,7 +7,7 @@ use concord_model::entry::ResolverSubset;
 use concord_model::{Datacenter, ServiceRef};
 use serde::{Deserialize, Serialize};
 
-use crate::endpoint::Endpoints;
+use crate::endpoint::{Endpoint, Endpoints};
 
 /// The name of a target, which is what to watch for its endpoints.
 #[derive(Clone, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
@@ -60,6 +60,11 @@ pub struct Target {
 }
 
 impl Target {
+    /// A target with these instances, in any order.
+    pub fn new(id: TargetId, endpoints: Vec<Endpoint>) -> Self {
+        Self { id, endpoints: Some(Endpoints::from_unordered(endpoints)) }
+    }
+
     /// A target whose instances are not known yet.
     pub(crate) fn unknown(id: TargetId) -> Self {
         Self { id, endpoints: None }

@@ -9,7 +9,7 @@ use concord_filter::Expression;
 use concord_mesh::chain::CompiledChain;
 use concord_model::entry::Entry;
 use concord_model::{Datacenter, Secret};
-use concord_proxycfg::{ChainQuestion, Endpoint, Event, WatchKey};
+use concord_proxycfg::{ChainQuestion, Endpoint, Event, Target, WatchKey};
 use concord_rpc::request::{
     FollowProxy, InstanceHealth, InstanceSelection, ReadCaRoots, ReadChain, ReadEntry, ServiceHealth,
 };
@@ -77,9 +77,9 @@ impl Watching {
                 let select = InstanceSelection::connect(target.service.clone());
                 let here = &self.proxies.site.config.datacenter;
                 let selected = Selected::by(&target.subset.filter);
-                let event = |instances: Arc<Vec<InstanceHealth>>| Event::EndpointsChanged {
-                    target: target.clone(),
-                    endpoints: selected.endpoints(&instances, here),
+                let event = |instances: Arc<Vec<InstanceHealth>>| {
+                    let endpoints = selected.endpoints(&instances, here);
+                    Event::EndpointsChanged(Arc::new(Target::new(target.clone(), endpoints)))
                 };
                 // What is only out of reach for a moment is waited for; another datacenter may be away for long.
                 let is_far = target.datacenter != *here;

@@ -15,7 +15,7 @@ use concord_model::{
 };
 use concord_proxycfg::{
     ChainId, ChainQuestion, Effect, Endpoint, Endpoints, Event, ExpectedIdentity, Feature, Leaf, LeafFrom,
-    OutboundListener, Proxy, ProxyId, ProxySnapshot, TargetId, Understood, UpstreamId, WatchKey,
+    OutboundListener, Proxy, ProxyId, ProxySnapshot, Target, TargetId, Understood, UpstreamId, WatchKey,
 };
 
 pub(crate) const DENY: DefaultPolicy =
@@ -313,7 +313,7 @@ impl World {
     }
 
     pub(crate) fn endpoints(&mut self, of: &str, endpoints: Vec<Endpoint>) {
-        self.on(Event::EndpointsChanged { target: target(of), endpoints });
+        self.on(Event::EndpointsChanged(Arc::new(Target::new(target(of), endpoints))));
     }
 
     /// What the last event published.

@@ -17,7 +17,7 @@ use concord_model::{
 };
 use concord_proxycfg::{
     ChainQuestion, Effect, Endpoint, Event, ExpectedIdentity, Leaf, LeafFrom, Proxy, ProxyId, ProxySnapshot,
-    Understood, WatchKey,
+    Target, Understood, WatchKey,
 };
 use concord_xds::bootstrap::version::Version;
 use concord_xds::{Resource, ResourceSet, ResourceType, UNDERSTANDS};
@@ -202,7 +202,7 @@ impl Told {
             WatchKey::Endpoints(target) => {
                 let own = self.endpoints.iter().find(|(of, _)| *of == target.service.name.as_str());
                 let endpoints = own.map(|(_, list)| list.clone()).unwrap_or_default();
-                Event::EndpointsChanged { target, endpoints }
+                Event::EndpointsChanged(Arc::new(Target::new(target, endpoints)))
             }
         }
     }
