@@ -19,5 +19,5 @@ pub mod names;
 mod resource;
 mod sidecar;
 
-pub use crate::resource::{Resource, ResourceSet, ResourceType, Version};
+pub use crate::resource::{Pool, Resource, ResourceSet, ResourceType, Version};
 pub use crate::sidecar::{Configuration, Fault, UNDERSTANDS, Unserved, Unsupported, sidecar};

@@ -1,5 +1,7 @@
 //! Resources: what Envoy is configured with, each with its name and its version.
 
+mod pool;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -11,6 +13,8 @@ use concord_envoy_proto::envoy::extensions::transport_sockets::tls::v3::Secret;
 use concord_envoy_proto::{Any, any};
 use prost::{Message, Name};
 use sha2::{Digest as _, Sha256};
+
+pub use self::pool::Pool;
 
 /// The types of resources, in the order in which Envoy is told of new ones: what is named comes before what names it.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
