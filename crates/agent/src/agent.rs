@@ -120,6 +120,7 @@ impl Agent {
                 runners: Arc::clone(&runners),
                 servers: Arc::clone(&servers),
                 streams: Arc::new(Semaphore::new(PROXY_STREAMS_MAX)),
+                watches: Arc::default(),
                 rate: Arc::new(Rate::new(config.xds.updates_per_second)),
             },
             report: SelfReport { site: site.clone(), local: local.view(), cache },

@@ -8,14 +8,15 @@
 //! the token's rights ───────┘ (denied: the stream ends with the error)
 //! ```
 //!
-//! Each stream's machine uses the rights of the caller that attached. Two streams of the same proxy share what the
-//! cache shares, and nothing else. A slow proxy first gets one change completely; changes that arrive meanwhile are
+//! Each stream's machine uses the rights of the caller that attached. Streams with the same token share their watches;
+//! all others share what the cache shares, and nothing else. A slow proxy first gets one change completely; changes that arrive meanwhile are
 //! merged into one.
 
 mod basis;
 mod feed;
 mod rate;
 mod stream;
+mod topic;
 mod watching;
 
 use std::fmt;
@@ -39,15 +40,23 @@ use tokio_stream::wrappers::ReceiverStream;
 use self::feed::{CatalogFeed, Feed, LocalFeed};
 pub(crate) use self::rate::Rate;
 use self::stream::{Attached, Standing, require_proxy, service_of, unknown};
+use self::topic::{Following, Mailbox, Topics};
 use self::watching::{Watched, Watching};
 use crate::answers::Answers;
+use crate::caller::TokenKey;
 use crate::callers::Callers;
 use crate::checks::Runners;
 use crate::config::AgentConfig;
 use crate::connect::Connect;
-use crate::limits::{PROXY_INPUTS, PROXY_MESSAGES};
+use crate::limits::PROXY_MESSAGES;
 use crate::local::LocalView;
 use crate::site::Site;
+
+type News = Result<basis::News, RpcError>;
+/// What the streams follow, by token.
+pub(crate) type Watches = Topics<Option<TokenKey>, Watched, News>;
+/// The share of a stream in a watch.
+type Shared = Following<Option<TokenKey>, Watched, News>;
 
 /// Streams snapshots to proxies.
 #[derive(Clone)]
@@ -61,6 +70,8 @@ pub struct Proxies {
     /// Signs leaves.
     pub(crate) servers: Arc<dyn ServerApi>,
     pub(crate) streams: Arc<Semaphore>,
+    /// What the streams follow.
+    pub(crate) watches: Arc<Watches>,
     /// Turns to send a change.
     pub(crate) rate: Arc<Rate>,
 }
@@ -105,7 +116,7 @@ impl Proxies {
         let permit = self.streams.clone().try_acquire_owned().map_err(|_| busy())?;
         let follow = self.callers.tokens.follow(&caller)?;
         let (messages, stream) = mpsc::channel(PROXY_MESSAGES);
-        let feed = self.feed(&standing, source, token.cloned());
+        let feed = self.feed(&standing, source, token);
         let attached = Attached::new(self.clone(), (standing, feed), attach, follow, messages);
         self.site.scope.spawn("follow a proxy", async move {
             attached.run().await;
@@ -185,17 +196,24 @@ impl Proxies {
         self.servers.call(head, question).await?.value.ok_or_else(|| unknown(proxy))
     }
 
-    fn feed(&self, standing: &Standing, source: Source, token: Option<Secret>) -> Feed {
+    /// Begins to follow something with this token. Who follows the same with the same token shares it.
+    fn watch(&self, token: Option<&Secret>, what: Watched, mailbox: &Arc<Mailbox<Watched>>) -> Shared {
+        let whose = token.map(|token| TokenKey::of(Some(token)));
+        self.watches.join((whose, what.clone()), mailbox, |tell| {
+            let watching = Watching { proxies: self.clone(), token: token.cloned(), what, tell };
+            self.site.scope.spawn("watch for proxies", watching.run()).abort_on_drop()
+        })
+    }
+
+    fn feed(&self, standing: &Standing, source: Source, token: Option<&Secret>) -> Feed {
         match source {
             Source::Described(proxy) => Feed::Described(Some(proxy)),
             Source::Local => Feed::Local(LocalFeed::new(self.local.clone(), standing.id.clone())),
             Source::Catalog => {
-                let (tell, news) = mpsc::channel(PROXY_INPUTS);
                 let what = FollowProxy { node: standing.node.clone(), proxy: standing.id.clone() };
-                let what = Watched::Registration(what);
-                let watching = Watching { proxies: self.clone(), token, what, tell };
-                let task = self.site.scope.spawn("follow a proxy in the catalog", watching.run());
-                Feed::Catalog(CatalogFeed { news, _end: task.abort_on_drop() })
+                let mailbox = Mailbox::new();
+                let shared = self.watch(token, Watched::Registration(what), &mailbox);
+                Feed::Catalog(CatalogFeed { mailbox, shared })
             }
         }
     }

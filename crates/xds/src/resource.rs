@@ -129,15 +129,6 @@ impl ResourceSet {
         self.awaited.insert((kind, name));
     }
 
-    /// Takes over the resources of an earlier set that are the same, so that both share their memory.
-    pub fn share_with(&mut self, earlier: &Self) {
-        for (key, own) in &mut self.resources {
-            if let Some(same) = earlier.resources.get(key).filter(|same| same == &own) {
-                *own = Arc::clone(same);
-            }
-        }
-    }
-
     /// The resource with this name.
     pub fn find(&self, kind: ResourceType, name: &str) -> Option<&Arc<Resource>> {
         self.resources.get(&(kind, name.to_owned()))

@@ -8,8 +8,8 @@ use concord_proxycfg::{ChainId, ChainStep, Event, ProxySnapshot, WatchKey};
 use concord_rpc::{Basis, MergedEntries};
 
 /// What the machine of a proxy is told.
-#[derive(Debug)]
-pub(super) struct News {
+#[derive(Clone, Debug)]
+pub(crate) struct News {
     /// The index of the answer; 0 if there was none.
     pub(super) index: u64,
     pub(super) event: Event,

@@ -9,10 +9,12 @@ use concord_model::InstanceId;
 use concord_model::catalog::ServiceInstance;
 use concord_proxycfg::{DescribedProxy, Event};
 use concord_rpc::RpcError;
-use tokio::sync::{mpsc, watch};
-use tokio_util::sync::DropGuard;
+use tokio::sync::watch;
 
+use super::Shared;
 use super::basis::News;
+use super::topic::Mailbox;
+use super::watching::Watched;
 use crate::local::{LocalView, ServiceRecord};
 
 /// Tells what is known of a proxy, and then each change of it.
@@ -36,10 +38,10 @@ pub(super) struct LocalFeed {
 
 /// The registration of one proxy in the catalog. Proxies with the same rights share the answers of the cache.
 pub(super) struct CatalogFeed {
-    /// What the watch tells.
-    pub(super) news: mpsc::Receiver<Result<News, RpcError>>,
-    /// Ends the watch.
-    pub(super) _end: DropGuard,
+    /// Says that there is something new.
+    pub(super) mailbox: Arc<Mailbox<Watched>>,
+    /// The watch.
+    pub(super) shared: Shared,
 }
 
 impl fmt::Debug for Feed {
@@ -61,9 +63,11 @@ impl Feed {
                 None => pending().await,
             },
             Self::Local(feed) => Ok(News { index: 0, event: feed.next().await }),
-            Self::Catalog(feed) => match feed.news.recv().await {
-                Some(news) => news,
-                None => pending().await,
+            Self::Catalog(feed) => loop {
+                feed.mailbox.next().await;
+                if let Some(news) = feed.shared.latest() {
+                    return news;
+                }
             },
         }
     }

@@ -10,14 +10,13 @@ use concord_rpc::{Attach, Basis, Caller, MergedEntries, RpcError, SnapshotEvent}
 use concord_runtime::Instant;
 use futures::future::BoxFuture;
 use tokio::sync::{mpsc, watch};
-use tokio_util::sync::DropGuard;
 
 use super::basis::{Followed, News};
 use super::feed::Feed;
-use super::watching::{Watched, Watching};
-use crate::limits::PROXY_INPUTS;
+use super::topic::Mailbox;
+use super::watching::Watched;
 use crate::local::ServiceRecord;
-use crate::proxies::Proxies;
+use crate::proxies::{Proxies, Shared};
 use crate::tokens::Follow;
 
 /// Which proxy it is, and the service that it stands before.
@@ -51,9 +50,9 @@ pub(super) struct Attached {
     machine: Proxy,
     understands: Understood,
     messages: mpsc::Sender<Message>,
-    news: mpsc::Receiver<Result<News, RpcError>>,
-    tell: mpsc::Sender<Result<News, RpcError>>,
-    watches: BTreeMap<WatchKey, DropGuard>,
+    /// Which watches have something new.
+    mailbox: Arc<Mailbox<Watched>>,
+    watches: BTreeMap<WatchKey, Shared>,
     /// The snapshot to send, unless the proxy has it already.
     latest: Option<Arc<ProxySnapshot>>,
     /// When it may go.
@@ -84,7 +83,6 @@ impl Attached {
         };
         let datacenter = proxies.site.config.datacenter.clone();
         let machine = Proxy::new(proxy, datacenter, attach.leaf, &attach.understands);
-        let (tell, news) = mpsc::channel(PROXY_INPUTS);
         let basis = attach
             .tells_basis
             .then(|| Followed::new(Basis::new(standing.service.clone(), standing.node.clone())));
@@ -98,8 +96,7 @@ impl Attached {
             machine,
             understands: attach.understands,
             messages,
-            news,
-            tell,
+            mailbox: Mailbox::new(),
             watches: BTreeMap::new(),
             latest: None,
             due: None,
@@ -132,7 +129,7 @@ impl Attached {
                 () = self.follow.changed() => self.check_rights()?,
                 () = room.closed() => return Ok(()),
                 registration = self.feed.next() => self.registration(registration?)?,
-                Some(news) = self.news.recv() => self.hear(news?)?,
+                watched = self.mailbox.next() => self.read(&watched)?,
                 () = changed(&mut self.merges) => self.note_merged(),
                 permit = permit(turn, &room), if waiting => {
                     let Ok(permit) = permit else { return Ok(()) };
@@ -180,6 +177,15 @@ impl Attached {
         };
         let id = &self.standing.id;
         basis.merged(self.proxies.local.look(|local| local.services.get(id).and_then(of)));
+    }
+
+    /// Reads the newest that a watch has told. It may have been stopped meanwhile.
+    fn read(&mut self, watched: &Watched) -> Result<(), RpcError> {
+        let Watched::Part(key) = watched else { return Ok(()) };
+        match self.watches.get(key).and_then(Shared::latest) {
+            Some(news) => self.hear(news?),
+            None => Ok(()),
+        }
     }
 
     fn hear(&mut self, News { index, event }: News) -> Result<(), RpcError> {
@@ -242,14 +248,9 @@ impl Attached {
     }
 
     fn start_watch(&mut self, key: WatchKey) {
-        let watching = Watching {
-            proxies: self.proxies.clone(),
-            token: self.follow.token().cloned(),
-            what: Watched::Part(key.clone()),
-            tell: self.tell.clone(),
-        };
-        let task = self.proxies.site.scope.spawn("watch for a proxy", watching.run());
-        self.watches.insert(key, task.abort_on_drop());
+        let watched = Watched::Part(key.clone());
+        let shared = self.proxies.watch(self.follow.token(), watched, &self.mailbox);
+        self.watches.insert(key, shared);
     }
 }
 

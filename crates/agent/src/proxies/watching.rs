@@ -1,4 +1,5 @@
-//! The watches of an attached proxy: each follows one question and tells the machine the answers.
+//! The watches of attached proxies: each follows one question and tells the machines the answers. Proxies that ask the
+//! same with the same token share a watch.
 
 use std::ops::ControlFlow::{self, Break, Continue};
 use std::sync::Arc;
@@ -15,24 +16,28 @@ use concord_rpc::request::{
 };
 use concord_rpc::{Caller, Head, RpcError};
 use concord_runtime::Backoff;
-use tokio::sync::mpsc;
 
 use crate::answer::CacheAnswer;
 use crate::cache::{Cached, IntentionSet, IntentionsTo};
+use crate::caller::TokenKey;
 use crate::proxies::basis::News;
+use crate::proxies::topic::Teller;
 use crate::proxies::{Proxies, feed};
 
-/// One watch of a proxy.
+/// One watch.
 pub(super) struct Watching {
     pub(super) proxies: Proxies,
     pub(super) token: Option<Secret>,
     pub(super) what: Watched,
-    pub(super) tell: mpsc::Sender<Result<News, RpcError>>,
+    pub(super) tell: Tell,
 }
 
+/// Where a watch tells what it learns: to all proxies with the same token that ask the same.
+pub(super) type Tell = Teller<Option<TokenKey>, Watched, Result<News, RpcError>>;
+
 /// What is watched.
-#[derive(Clone, Debug)]
-pub(super) enum Watched {
+#[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub(crate) enum Watched {
     /// The proxy itself, in the catalog.
     Registration(FollowProxy),
     /// What its machine asks for.
@@ -43,18 +48,21 @@ pub(super) enum Watched {
 #[derive(Default)]
 struct Pace {
     head: Head,
+    /// Whether there was an answer, and no denial since. Who begins to follow then hears the answer, and not that the
+    /// servers are out of reach.
+    is_known: bool,
     backoff: Backoff,
 }
 
 impl Watching {
-    /// Runs until the proxy is gone, or until the watch is refused.
+    /// Runs until nobody follows it, or until the watch is refused.
     pub(super) async fn run(self) {
         if let Some(error) = self.watch().await {
-            let _ = self.tell.send(Err(error)).await;
+            self.tell.end(Err(error));
         }
     }
 
-    /// Watches until the proxy is gone, or until the watch is refused. Returns the reason of a refusal.
+    /// Watches until nobody follows it, or until it is refused. Returns the reason of a refusal.
     async fn watch(&self) -> Option<RpcError> {
         let key = match &self.what {
             Watched::Registration(proxy) => {
@@ -125,7 +133,7 @@ impl Watching {
         }
     }
 
-    /// The caller that attached, with the rights that it has now.
+    /// The caller whose watch it is, with the rights that it has now.
     async fn caller(&self) -> Result<Caller, RpcError> {
         self.proxies.callers.resolve(self.token.as_ref()).await
     }
@@ -150,7 +158,7 @@ impl Watching {
         }
     }
 
-    /// Passes an answer to the machine. After an error waits until it is time to ask again.
+    /// Passes an answer to the machines. After an error waits until it is time to ask again.
     async fn tell<T>(
         &self,
         pace: &mut Pace,
@@ -161,9 +169,10 @@ impl Watching {
         match answer {
             Ok(answer) => {
                 pace.backoff.reset();
+                pace.is_known = true;
                 pace.head.min_index = answer.index;
                 let news = News { index: answer.index, event: event(answer.value) };
-                if self.tell.send(Ok(news)).await.is_err() {
+                if self.tell.tell(Ok(news)).is_err() {
                     return Break(None);
                 }
             }
@@ -172,8 +181,9 @@ impl Watching {
                 if told.is_none() && error.is_denial() {
                     return Break(Some(error));
                 }
-                if let Some(event) = told
-                    && self.tell.send(Ok(News { index: 0, event })).await.is_err()
+                pace.is_known &= !error.is_denial();
+                if let Some(event) = told.filter(|_| !pace.is_known)
+                    && self.tell.tell(Ok(News { index: 0, event })).is_err()
                 {
                     return Break(None);
                 }

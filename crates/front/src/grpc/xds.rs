@@ -23,8 +23,8 @@ use concord_proxycfg::{LeafFrom, Understood};
 use concord_rpc::grpc::{TOKEN_METADATA, status_of};
 use concord_rpc::{Attach, ProxyTarget, SnapshotSource};
 use concord_runtime::{BoxFuture, Clock, Scope, timeout};
-use concord_xds::UNDERSTANDS;
 use concord_xds::bootstrap::version::{Support, Version};
+use concord_xds::{Pool, UNDERSTANDS};
 use http::{HeaderMap, Request, Response};
 use parking_lot::Mutex;
 use tokio::sync::mpsc;
@@ -62,6 +62,8 @@ pub(super) struct Discovery {
     ledger: Ledger,
     /// The untested versions of Envoy of which the operator was warned.
     warned: Arc<Mutex<BTreeSet<Version>>>,
+    /// The resources of all Envoys.
+    pool: Arc<Mutex<Pool>>,
 }
 
 type Responses = ReceiverStream<Result<DeltaDiscoveryResponse, Status>>;
@@ -73,7 +75,7 @@ impl Discovery {
         scope: Scope,
         ledger: Ledger,
     ) -> Self {
-        Self { source, clock, scope, ledger, warned: Arc::default() }
+        Self { source, clock, scope, ledger, warned: Arc::default(), pool: Arc::default() }
     }
 
     /// Answers one request of the service.
@@ -121,7 +123,8 @@ impl Discovery {
         let snapshots = self.source.attach(attach, token).await.map_err(|error| status_of(&error))?;
         let (responses, stream) = mpsc::channel(XDS_RESPONSES);
         let seat = self.ledger.begin(node.proxy.to_string(), ProxyKind::Envoy(node.version));
-        let follow = Follow::new(node.proxy, node.version, responses, self.scope.clone(), seat);
+        let (scope, pool) = (self.scope.clone(), Arc::clone(&self.pool));
+        let follow = Follow::new(node.proxy, node.version, responses, scope, pool, seat);
         self.scope.spawn("follow an Envoy", follow.run(first, requests, snapshots));
         Ok(ReceiverStream::new(stream))
     }

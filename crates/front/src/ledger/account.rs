@@ -131,11 +131,10 @@ impl Account {
     /// Envoy should have these from now on. Returns what is not served and was not said before.
     pub(crate) fn want(
         &mut self,
-        mut resources: ResourceSet,
+        resources: ResourceSet,
         unserved: Vec<Unserved>,
     ) -> Option<(Arc<ResourceSet>, Vec<Unserved>)> {
         let Has::Envoy(own) = &mut self.has else { return None };
-        resources.share_with(&own.resources);
         own.resources = Arc::new(resources);
         let is_news = own.unserved != unserved;
         own.unserved = unserved;

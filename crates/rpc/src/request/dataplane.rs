@@ -42,7 +42,7 @@ pub enum NodeChoice {
 
 /// The registration of a proxy that attaches to a server because its node has no agent, with the settings that entries
 /// give it. `None`: nothing is registered there.
-#[derive(Clone, Debug, Deserialize, Eq, Hash, PartialEq, Serialize)]
+#[derive(Clone, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
 pub struct FollowProxy {
     /// Its node.
     pub node: NodeName,

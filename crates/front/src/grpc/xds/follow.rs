@@ -1,5 +1,7 @@
 //! One Envoy on its stream: what it asks for, what its snapshots say, and what it is sent.
 
+use std::sync::Arc;
+
 use concord_envoy_proto::envoy::service::discovery::v3::{DeltaDiscoveryRequest, DeltaDiscoveryResponse};
 use concord_model::InstanceId;
 use concord_proxycfg::ProxySnapshot;
@@ -8,8 +10,9 @@ use concord_rpc::{RpcError, SnapshotEvent, SnapshotStream};
 use concord_runtime::Scope;
 use concord_xds::bootstrap::version::Version;
 use concord_xds::delta::{Effect, Event};
-use concord_xds::{ResourceSet, Unserved, Unsupported, sidecar};
+use concord_xds::{Pool, ResourceSet, Unserved, Unsupported, sidecar};
 use futures::StreamExt as _;
+use parking_lot::Mutex;
 use tokio::sync::mpsc;
 use tonic::{Status, Streaming};
 
@@ -23,6 +26,8 @@ pub(super) struct Follow {
     version: Option<Version>,
     responses: Responses,
     scope: Scope,
+    /// What Envoys share.
+    pool: Arc<Mutex<Pool>>,
     /// The state of the stream, which readers of the ledger see.
     seat: Seat,
 }
@@ -33,9 +38,10 @@ impl Follow {
         version: Option<Version>,
         responses: Responses,
         scope: Scope,
+        pool: Arc<Mutex<Pool>>,
         seat: Seat,
     ) -> Self {
-        Self { proxy, version, responses, scope, seat }
+        Self { proxy, version, responses, scope, pool, seat }
     }
 
     /// Runs until Envoy disconnects, loses its rights, or the agent stops.
@@ -86,7 +92,10 @@ impl Follow {
         let version = self.version;
         let mut account = self.seat.account();
         let complete = account.take(event, self.seat.now()).map_err(|error| status_of(&error))?;
-        let built = complete.map(|snapshot| build(snapshot, version)).transpose()?.flatten();
+        let mut built = complete.map(|snapshot| build(snapshot, version)).transpose()?.flatten();
+        if let Some((resources, _)) = &mut built {
+            self.pool.lock().share(resources);
+        }
         let wanted = built.and_then(|(resources, unserved)| account.want(resources, unserved));
         drop(account);
         self.seat.changed();
