@@ -112,7 +112,7 @@ pub const DEV_JITTER_MAX: Duration = Duration::from_millis(500);
 
 /// Streams of proxy snapshots. This is twice the number that the port has room for, because a stream that ends is
 /// removed only a moment later.
-pub const PROXY_STREAMS_MAX: usize = 8192;
+pub const PROXY_STREAMS_MAX: usize = 1 << 17;
 /// Messages queued for one proxy. A few suffice: further sections wait as references to data that exists anyway.
 pub const PROXY_MESSAGES: usize = 16;
 

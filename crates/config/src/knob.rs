@@ -11,9 +11,9 @@ use concord_model::intention::Action;
 use concord_syntax::duration;
 
 use crate::section::{
-    AclSection, Archives, CLUSTER_ID, CheckSection, Config, ConnectSection, FilterSection, HttpSection,
-    LOG_ROTATE_AFTER, LogSection, ProxySection, QuerySection, RaftSection, SealingSection, TlsFile,
-    TokensSection, UnixSocketSection, XdsSection,
+    AclSection, Archives, CLUSTER_ID, CheckSection, ClientSection, Config, ConnectSection, FilterSection,
+    HttpSection, LOG_ROTATE_AFTER, LogSection, ProxySection, QuerySection, RaftSection, SealingSection,
+    TlsFile, TokensSection, UnixSocketSection, XdsSection,
 };
 use crate::shown::{Shown, content_of};
 
@@ -250,6 +250,7 @@ const PARTS: &[&[Knob]] = &[
     SealingSection::KNOBS,
     TokensSection::KNOBS,
     UnixSocketSection::KNOBS,
+    ClientSection::KNOBS,
     XdsSection::KNOBS,
     tls_knobs!(defaults, "where a block of tls says nothing."),
     tls_knobs!(grpc, "of gRPC."),

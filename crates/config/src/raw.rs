@@ -12,8 +12,8 @@ use serde::{Deserialize, Deserializer};
 
 use crate::block::{Written, keys};
 use crate::section::{
-    AclKeys, CheckKeys, ConnectKeys, FilterKeys, HttpKeys, LogKeys, ProxyKeys, QueryKeys, RaftKeys,
-    SealingKeys, TokenKeys, UnixSocketKeys, XdsKeys,
+    AclKeys, CheckKeys, ClientKeys, ConnectKeys, FilterKeys, HttpKeys, LogKeys, ProxyKeys, QueryKeys,
+    RaftKeys, SealingKeys, TokenKeys, UnixSocketKeys, XdsKeys,
 };
 
 keys! {
@@ -156,6 +156,7 @@ keys! {
 
 keys! {
     struct Limits {
+        ..plain: ClientKeys,
         http_max_conns_per_client: Option<i64>,
         https_handshake_timeout: Option<Duration>,
     }

@@ -72,6 +72,7 @@ impl Resolver<'_> {
             https: self.https(&raw, &clients, flags),
             grpc_tls: self.grpc_tls(&raw, &clients, flags, &tls),
             tls,
+            clients: self.clients(&raw),
             unix_sockets: self.unix_sockets(&raw),
             acl: self.acl(&raw),
             connect: self.connect(&raw),

@@ -45,6 +45,8 @@ pub struct Config {
     pub grpc_tls: TlsListenerSection,
     /// The TLS settings of each kind of listener.
     pub tls: TlsSections,
+    /// What clients may make the process hold.
+    pub clients: ClientSection,
     /// Who may connect to unix sockets.
     pub unix_sockets: UnixSocketSection,
     /// ACLs.
@@ -146,6 +148,15 @@ section! {
 
     /// How many changes of proxies' configurations go out in a second, over all proxies; further ones wait, and become one.
     updates_per_second: u64 = update_max_per_second, "250";
+}
+
+section! {
+    /// What clients may make the process hold.
+    #[derive(Clone, Copy, Debug, Eq, PartialEq)]
+    pub struct ClientSection, keys ClientKeys, at clients, "limits.";
+
+    /// Mebibytes that all clients together may make the process hold, 16 to 1536. An Envoy counts 76 KiB; half of it is the most of one address.
+    memory_mib: u64 = client_memory_mib, "96";
 }
 
 impl Default for XdsSection {

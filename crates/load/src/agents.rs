@@ -23,7 +23,12 @@ impl Kind {
 
     /// Starts an agent and waits until its CA has a root. Before that it signs nothing.
     pub(crate) fn start(self, world: &World) -> Agent {
-        let options = AgentOptions { dev: self == Self::Dev, ..AgentOptions::default() };
+        self.start_with(world, Vec::new())
+    }
+
+    /// The same, with these settings.
+    pub(crate) fn start_with(self, world: &World, hcl: Vec<String>) -> Agent {
+        let options = AgentOptions { dev: self == Self::Dev, hcl, ..AgentOptions::default() };
         let agent = world.agent("n1", options);
         let http = agent.http();
         eventually("the authority has a root", || {

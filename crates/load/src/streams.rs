@@ -48,7 +48,10 @@ pub(crate) fn run(streams: usize) -> Result<Figures> {
     let mut figures = Figures::default();
     let runtime = Builder::new_multi_thread().enable_all().build()?;
     let world = World::new();
-    let mut agent = Kind::Kept.start(&world);
+    // 76 KiB for each stream and its connection, and as much again: an address may hold half of it.
+    let memory = (streams * 152).div_ceil(1024).clamp(96, 1536);
+    let hcl = format!("limits {{ client_memory_mib = {memory} }}");
+    let mut agent = Kind::Kept.start_with(&world, vec![hcl]);
     let process = Group::new([agent.process().pid()]);
     let mut mesh = Mesh::start(agent.http().connect()?, streams)?;
     let idle = process.rss()?;

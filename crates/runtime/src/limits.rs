@@ -47,6 +47,9 @@ pub const SETTLE_TIMEOUT: Duration = Duration::from_secs(1);
 /// connections themselves. With everything around it, a counted byte can cost up to two and a half bytes.
 pub const BUDGET_BYTES: usize = 96 << 20;
 
+/// The most that a configuration may allow instead.
+pub const BUDGET_BYTES_MAX: usize = 1536 << 20;
+
 /// The percentage of the process's file descriptors that connections may use. The rest is for files and for outgoing
 /// connections.
 pub const BUDGET_DESCRIPTORS_PERCENT: usize = 90;

@@ -22,6 +22,7 @@ use concord_mesh::intention::DefaultPolicy as IntentionDefault;
 use concord_model::{Timestamp, Uuid};
 use concord_raft::{RaftConfig, Storage, Timings};
 use concord_rpc::{RpcError, ServerApi};
+use concord_runtime::limits::BUDGET_BYTES;
 use concord_runtime::{Clock, Executor, HostDisk, Modes, Scope, TokioClock, World};
 use concord_server::{AclSettings, Aside, CaStart, Server, ServerConfig};
 use serde_json::{Value, json};
@@ -331,7 +332,8 @@ fn serve_faces(
     context.log = logs::streams().map(|streams| -> Arc<dyn http::context::LogSource> { streams });
     context.metrics =
         metrics.map(|metrics| -> http::context::MetricsText { Arc::new(move || metrics.render()) });
-    let budget = descriptors::budget(&world.clock, scope);
+    let bytes = usize::try_from(config.clients.memory_mib << 20).unwrap_or(BUDGET_BYTES);
+    let budget = descriptors::budget(bytes, &world.clock, scope);
     let ledger = context.ledger.clone();
     let (clock, context) = (Arc::clone(&world.clock), Arc::new(context));
     let face = Http::new(http::routes::router(), context, settings, clock, &budget);

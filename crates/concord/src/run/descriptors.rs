@@ -1,10 +1,10 @@
-//! The budget for clients of the process: the descriptor limit gives the number of connections, a constant gives the
-//! bytes. Memory that clients no longer hold is returned to the system.
+//! The budget for clients of the process: the descriptor limit gives the number of connections, the
+//! configuration the bytes. Memory that clients no longer hold is returned to the system.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use concord_runtime::limits::{BUDGET_BYTES, BUDGET_DESCRIPTORS_PERCENT};
+use concord_runtime::limits::BUDGET_DESCRIPTORS_PERCENT;
 use concord_runtime::{Budget, Clock, Scope};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tracing::{debug, warn};
@@ -22,11 +22,11 @@ const LOOK: Duration = Duration::from_secs(2);
 /// again soon.
 const GIVE_BACK_BYTES: usize = 4 << 20;
 
-/// The budget for clients of this process.
+/// The budget for clients of this process, of this many bytes.
 ///
 /// First raises the soft descriptor limit to the hard one. The soft limit is low for the sake of programs that use
 /// `select`, which this one does not use.
-pub(super) fn budget(clock: &Arc<dyn Clock>, scope: &Scope) -> Arc<Budget> {
+pub(super) fn budget(bytes: usize, clock: &Arc<dyn Clock>, scope: &Scope) -> Arc<Budget> {
     let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
     let raised = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum });
     if let Err(error) = raised {
@@ -36,7 +36,7 @@ pub(super) fn budget(clock: &Arc<dyn Clock>, scope: &Scope) -> Arc<Budget> {
     if limit < LEAST {
         warn!(limit, least = LEAST, "the limit of open files is too low: connections will be refused");
     }
-    let budget = Budget::new(BUDGET_BYTES, connections(limit));
+    let budget = Budget::new(bytes, connections(limit));
     give_back(Arc::clone(&budget), Arc::clone(clock), scope);
     budget
 }

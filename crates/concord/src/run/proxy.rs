@@ -15,6 +15,7 @@ use concord_proxy::{Options, Proxy, ProxyStatus};
 use concord_proxycfg::DescribedProxy;
 use concord_rpc::grpc::SnapshotClient;
 use concord_rpc::{ProxyTarget, RpcError};
+use concord_runtime::limits::BUDGET_BYTES;
 use concord_runtime::{Backoff, Clock, Executor, Scope, TokioClock, World};
 use tracing::{info, warn};
 
@@ -125,7 +126,7 @@ async fn serve(call: &Invocation<'_>, said: Said, io: &mut Io, traffic: tokio::r
         } else {
             ROTATION_JITTER.0
         }),
-        budget: descriptors::budget(&world.clock, &control),
+        budget: descriptors::budget(BUDGET_BYTES, &world.clock, &control),
     };
     let proxy = Proxy::start(options, source, Arc::new(OsKeys), world.clone(), control.clone(), traffic)
         .map_err(|error| Failure::input(format!("TLS: {error}")))?;

@@ -1,6 +1,7 @@
 //! Addresses and ports, and the sections of the listeners.
 
 use std::net::{IpAddr, Ipv4Addr};
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use super::Resolver;
@@ -8,7 +9,7 @@ use crate::address::{ListenHost, Network, Port};
 use crate::flags::AgentFlags;
 use crate::raw::{Raw, UnixSockets};
 use crate::section::{
-    CONNECTIONS_PER_CLIENT, Config, GrpcSection, HttpSection, TlsListenerSection, TlsSections,
+    CONNECTIONS_PER_CLIENT, ClientSection, Config, GrpcSection, HttpSection, TlsListenerSection, TlsSections,
     UnixSocketSection,
 };
 use crate::template;
@@ -20,6 +21,9 @@ const TEXT_CHARS_MAX: usize = 200;
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(5);
 /// The port at which Consul's agents accept proxies without TLS.
 const GRPC_PORT: i64 = 8502;
+/// What clients may make a process hold. With less a server serves nobody, and with more the agent's own limit of
+/// proxies, which is not fair, would be reached first.
+const CLIENT_MEMORY_MIB: RangeInclusive<u64> = 16..=1536;
 /// The permission bits of a file's mode.
 const MODE_MAX: u32 = 0o7777;
 
@@ -273,6 +277,20 @@ impl Resolver<'_> {
             ),
         );
         None
+    }
+
+    /// How much all clients may make the process hold.
+    pub(super) fn clients(&mut self, raw: &Raw) -> ClientSection {
+        let clients = ClientSection::plain(&raw.limits.plain);
+        if !CLIENT_MEMORY_MIB.contains(&clients.memory_mib) {
+            let (least, most) = (CLIENT_MEMORY_MIB.start(), CLIENT_MEMORY_MIB.end());
+            let key = "limits.client_memory_mib";
+            self.fail(
+                key,
+                format!("{key} cannot be {}. Must be between {least} and {most}", clients.memory_mib),
+            );
+        }
+        clients
     }
 
     /// The limit of connections per client. Consul's value for "no limit" becomes the default limit here, with a

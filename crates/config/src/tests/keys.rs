@@ -59,6 +59,7 @@ const SAMPLES: &[(&str, &str)] = &[
     ("http_config.max_header_bytes", "http_config { max_header_bytes = 5 }"),
     ("http_config.response_headers", "http_config { response_headers { X = \"1\" } }"),
     ("http_config.use_cache", "http_config { use_cache = false }"),
+    ("limits.client_memory_mib", "limits { client_memory_mib = 200 }"),
     ("limits.http_max_conns_per_client", "limits { http_max_conns_per_client = 5 }"),
     ("limits.https_handshake_timeout", "limits { https_handshake_timeout = \"1s\" }"),
     ("enable_central_service_config", "enable_central_service_config = false"),

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use concord_agent::limits::PROXY_STREAMS_MAX;
-use concord_runtime::limits::BUDGET_BYTES;
+use concord_runtime::limits::BUDGET_BYTES_MAX;
 
 /// Connections per client address.
 pub const CONNECTIONS_PER_CLIENT: usize = 1_000;
@@ -64,4 +64,4 @@ pub const ATTACHED_BYTES: usize = 16 * 1024;
 
 // A client that attaches too many proxies reaches the budget first, which is fair between clients. The agent's limit
 // is not fair, so it must be the higher one.
-const _: () = assert!(PROXY_STREAMS_MAX * (STREAM_BYTES + ATTACHED_BYTES) >= 2 * BUDGET_BYTES);
+const _: () = assert!(PROXY_STREAMS_MAX * (STREAM_BYTES + ATTACHED_BYTES) >= 2 * BUDGET_BYTES_MAX);
