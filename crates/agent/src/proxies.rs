@@ -17,6 +17,7 @@ mod feed;
 mod rate;
 mod stream;
 mod topic;
+mod watched;
 mod watching;
 
 use std::fmt;
@@ -40,8 +41,9 @@ use tokio_stream::wrappers::ReceiverStream;
 use self::feed::{CatalogFeed, Feed, LocalFeed};
 pub(crate) use self::rate::Rate;
 use self::stream::{Attached, Standing, require_proxy, service_of, unknown};
-use self::topic::{Following, Mailbox, Topics};
-use self::watching::{Watched, Watching};
+use self::topic::Mailbox;
+use self::watched::{Shared, Watched, Watches};
+use self::watching::Watching;
 use crate::answers::Answers;
 use crate::caller::TokenKey;
 use crate::callers::Callers;
@@ -51,12 +53,6 @@ use crate::connect::Connect;
 use crate::limits::PROXY_MESSAGES;
 use crate::local::LocalView;
 use crate::site::Site;
-
-type News = Result<basis::News, RpcError>;
-/// What the streams follow, by token.
-pub(crate) type Watches = Topics<Option<TokenKey>, Watched, News>;
-/// The share of a stream in a watch.
-type Shared = Following<Option<TokenKey>, Watched, News>;
 
 /// Streams snapshots to proxies.
 #[derive(Clone)]

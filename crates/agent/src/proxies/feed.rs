@@ -11,10 +11,9 @@ use concord_proxycfg::{DescribedProxy, Event};
 use concord_rpc::RpcError;
 use tokio::sync::watch;
 
-use super::Shared;
 use super::basis::News;
 use super::topic::Mailbox;
-use super::watching::Watched;
+use super::watched::{Shared, Watched};
 use crate::local::{LocalView, ServiceRecord};
 
 /// Tells what is known of a proxy, and then each change of it.

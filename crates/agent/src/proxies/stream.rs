@@ -14,9 +14,9 @@ use tokio::sync::{mpsc, watch};
 use super::basis::{Followed, News};
 use super::feed::Feed;
 use super::topic::Mailbox;
-use super::watching::Watched;
+use super::watched::{Shared, Watched};
 use crate::local::ServiceRecord;
-use crate::proxies::{Proxies, Shared};
+use crate::proxies::Proxies;
 use crate::tokens::Follow;
 
 /// Which proxy it is, and the service that it stands before.

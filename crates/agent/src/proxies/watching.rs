@@ -12,16 +12,15 @@ use concord_model::entry::Entry;
 use concord_model::{Datacenter, Secret};
 use concord_proxycfg::{ChainQuestion, Endpoint, Event, Target, WatchKey};
 use concord_rpc::request::{
-    FollowProxy, InstanceHealth, InstanceSelection, ReadCaRoots, ReadChain, ReadEntry, ServiceHealth,
+    InstanceHealth, InstanceSelection, ReadCaRoots, ReadChain, ReadEntry, ServiceHealth,
 };
 use concord_rpc::{Caller, Head, RpcError};
 use concord_runtime::Backoff;
 
 use crate::answer::CacheAnswer;
 use crate::cache::{Cached, IntentionSet, IntentionsTo};
-use crate::caller::TokenKey;
 use crate::proxies::basis::News;
-use crate::proxies::topic::Teller;
+use crate::proxies::watched::{Tell, Watched};
 use crate::proxies::{Proxies, feed};
 
 /// One watch.
@@ -30,18 +29,6 @@ pub(super) struct Watching {
     pub(super) token: Option<Secret>,
     pub(super) what: Watched,
     pub(super) tell: Tell,
-}
-
-/// Where a watch tells what it learns: to all proxies with the same token that ask the same.
-pub(super) type Tell = Teller<Option<TokenKey>, Watched, Result<News, RpcError>>;
-
-/// What is watched.
-#[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
-pub(crate) enum Watched {
-    /// The proxy itself, in the catalog.
-    Registration(FollowProxy),
-    /// What its machine asks for.
-    Part(WatchKey),
 }
 
 /// The next request of a watch, and the pause after errors.
