@@ -18,8 +18,10 @@ use tokio_util::sync::DropGuard;
 
 /// The topics that somebody follows. `W` says whose topic it is, `K` what it is about, `T` is the news.
 pub(crate) struct Topics<W, K, T> {
-    known: Mutex<HashMap<(W, K), Weak<Topic<W, K, T>>>>,
+    known: Mutex<Known<W, K, T>>,
 }
+
+type Known<W, K, T> = HashMap<(W, K), Weak<Topic<W, K, T>>>;
 
 /// One topic. Its task ends when nobody follows it any longer.
 pub(crate) struct Topic<W, K, T> {
