@@ -183,8 +183,10 @@ mod tests {
     struct World {
         topics: Arc<Own>,
         begun: AtomicUsize,
-        tellers: Mutex<Vec<(Teller<&'static str, u8, usize>, CancellationToken)>>,
+        tellers: Mutex<Vec<Told>>,
     }
+
+    type Told = (Teller<&'static str, u8, usize>, CancellationToken);
 
     impl World {
         fn new() -> Self {
