@@ -90,7 +90,7 @@ pub(crate) struct Client {
 }
 
 /// All programs that tests may read from the environment.
-pub(crate) const CLIENTS: [Client; 12] = [
+pub(crate) const CLIENTS: [Client; 13] = [
     Client { variable: "CONCORD_TEST_PYTHON", find: python },
     Client { variable: "CONCORD_TEST_GO", find: go::toolchain },
     Client { variable: "CONCORD_TEST_OPENSSL", find: openssl },
@@ -99,6 +99,7 @@ pub(crate) const CLIENTS: [Client; 12] = [
     Client { variable: ENVOY_VARIABLE, find: envoy },
     Client { variable: "CONCORD_TEST_ENVOY_OLDEST", find: envoy_oldest },
     Client { variable: DATAPLANE_VARIABLE, find: dataplane },
+    Client { variable: REFERENCE_VARIABLE, find: reference },
     Client { variable: "CONCORD_TEST_GO_MODULES", find: suites::go_modules },
     Client { variable: "CONCORD_TEST_PY_CONSUL", find: suites::python },
     Client { variable: "CONCORD_TEST_NODE", find: suites::node },
@@ -129,6 +130,14 @@ const DATAPLANE_VARIABLE: &str = "CONCORD_TEST_DATAPLANE";
 /// consul-dataplane, which no registry has as a program: whoever has built it names it.
 fn dataplane() -> Result<PathBuf> {
     bail!("build it from its public repository and name it by {DATAPLANE_VARIABLE}")
+}
+
+/// Names a Consul that was built outside the project.
+const REFERENCE_VARIABLE: &str = "CONCORD_TEST_REFERENCE";
+
+/// The reference, whose program does not belong to the project: whoever has built it names it.
+fn reference() -> Result<PathBuf> {
+    bail!("build a Consul outside the project and name it by {REFERENCE_VARIABLE}")
 }
 
 fn envoy_oldest() -> Result<PathBuf> {
