@@ -56,7 +56,7 @@ pub const STREAM_BYTES: usize = 256 << 10;
 #[cfg(test)]
 mod tests {
     use concord_config::section::HttpSection;
-    use concord_runtime::limits::{BUDGET_BYTES, BUDGET_DESCRIPTORS_PERCENT, BUDGET_SHARE};
+    use concord_runtime::limits::{BUDGET_BYTES, BUDGET_BYTES_MAX, BUDGET_DESCRIPTORS_PERCENT, BUDGET_SHARE};
 
     use super::*;
     use crate::grpc::limits as grpc;
@@ -65,6 +65,10 @@ mod tests {
     fn the_pages_state_the_limits_that_are_in_force() {
         let differences = include_str!("../../../../docs/differences.md");
         let api = include_str!("../../../../docs/http-api.md");
+        let envoy = include_str!("../../../../docs/envoy.md");
+        let configuration = include_str!("../../../../docs/configuration.md");
+        let of_an_envoy =
+            grpc::CONNECTION_BYTES + grpc::SPEAKING_BYTES + grpc::STREAM_BYTES + grpc::ATTACHED_BYTES;
         let (kib, mib) = (|bytes: usize| bytes >> 10, |bytes: usize| bytes >> 20);
         let seconds = |span: Duration| span.as_secs();
         let section = HttpSection::default();
@@ -75,6 +79,20 @@ mod tests {
         );
         let compressed = format!("nswers from {GZIP_BYTES_MIN} bytes");
         for (page, sentence) in [
+            (
+                envoy,
+                format!(
+                    "Each Envoy counts {} KiB of what clients may make an agent hold, so that the {} MiB of \
+                     `limits.client_memory_mib`",
+                    kib(of_an_envoy),
+                    mib(BUDGET_BYTES)
+                ),
+            ),
+            (configuration, format!("| `limits.client_memory_mib` | `{}` |", mib(BUDGET_BYTES))),
+            (
+                configuration,
+                format!("16 to {}. An Envoy counts {} KiB", mib(BUDGET_BYTES_MAX), kib(of_an_envoy)),
+            ),
             (
                 differences,
                 format!(
