@@ -172,11 +172,12 @@ impl Fleet {
 struct Envoy {
     requests: mpsc::Sender<DeltaDiscoveryRequest>,
     responses: Streaming<DeltaDiscoveryResponse>,
-    /// The routes that it has asked for.
+    /// The routes that it has asked for and not been told.
     routes: BTreeSet<String>,
-    /// What it waits for until it has everything: by type, whether it has come.
-    clusters: usize,
+    /// The clusters whose instances it has asked for and not been told.
     endpoints: BTreeSet<String>,
+    /// What it has been told.
+    clusters: usize,
     listeners: usize,
     secrets: usize,
     whole: bool,
