@@ -319,6 +319,19 @@ fn the_authority_and_its_sealing_are_checked() {
 }
 
 #[test]
+fn what_clients_may_make_a_server_hold_has_bounds() {
+    assert_eq!(config("").clients.memory_mib, 96);
+    for (text, bound) in [("16", 16), ("1536", 1536)] {
+        assert_eq!(config(&format!("limits {{ client_memory_mib = {text} }}")).clients.memory_mib, bound);
+    }
+    for wrong in ["15", "1537"] {
+        let expected =
+            format!("a.hcl:1:10: limits.client_memory_mib cannot be {wrong}. Must be between 16 and 1536");
+        refused(&format!("limits {{ client_memory_mib = {wrong} }}"), &[&expected]);
+    }
+}
+
+#[test]
 fn numbers_have_bounds() {
     refused(
         "check_output_max_size = 0\nperformance { raft_multiplier = 11 }\n\
