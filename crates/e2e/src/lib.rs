@@ -52,7 +52,7 @@ pub use crate::http::{Conn, Http, Reply};
 pub use crate::load::{Load, Outcome};
 pub use crate::mesh::Mesh;
 pub use crate::page::{entry_examples, fits, try_page, try_page_with};
-pub use crate::patience::{HANG, eventually, pick_port};
+pub use crate::patience::{HANG, all_answer, eventually, pick_port};
 pub use crate::pki::Authority;
 pub use crate::process::{Process, Signal};
 pub use crate::promql::Asked;

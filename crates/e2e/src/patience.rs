@@ -1,5 +1,6 @@
 //! Free ports, programs which run to completion, and waiting with a limit.
 
+use std::fmt::Debug;
 use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
@@ -12,6 +13,10 @@ pub const HANG: Duration = Duration::from_secs(60);
 
 /// Time between two attempts.
 const LOOK: Duration = Duration::from_millis(10);
+
+/// How often an answer must come in a row before it counts as the answer of all. If two answer by turns of luck, one of
+/// them stays unheard once in half a million times.
+const IN_A_ROW: usize = 20;
 
 /// Range of the ports which we hand out. It lies below the range of ephemeral ports: so the port of a stopped process
 /// stays free, and a client which retries never connects to itself.
@@ -50,5 +55,35 @@ pub fn eventually<T>(what: &str, mut attempt: impl FnMut() -> Option<T>) -> T {
         }
         assert!(started.elapsed() < HANG, "waited in vain: {what}");
         thread::sleep(LOOK);
+    }
+}
+
+/// Asks until this answer comes so often in a row that all give it: each instance, each worker of an Envoy, a listener
+/// that is being drained. One answer after a change tells only that one of them knows the change. Each question should
+/// be a connection of its own.
+#[track_caller]
+pub fn all_answer<T: Debug + PartialEq>(what: &str, expected: T, mut ask: impl FnMut() -> T) {
+    let started = Instant::now();
+    while let Some(other) = (0..IN_A_ROW).map(|_| ask()).find(|answer| *answer != expected) {
+        assert!(
+            started.elapsed() < HANG,
+            "waited in vain: {what}: {IN_A_ROW} times in a row {expected:?}, but there is still {other:?}"
+        );
+        thread::sleep(LOOK);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_counts_once_nobody_gives_another() {
+        let mut asked = 0;
+        all_answer("they agree", true, || {
+            asked += 1;
+            asked != 7 && asked != 19
+        });
+        assert_eq!(asked, 19 + IN_A_ROW);
     }
 }

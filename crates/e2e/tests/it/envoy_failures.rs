@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use concord_e2e::{
-    Agent, AgentOptions, EnvoyProcess, Http, Mesh, Process, Scrape, Teller, World, ask, binary, eventually,
-    pick_port, ran,
+    Agent, AgentOptions, EnvoyProcess, Http, Mesh, Process, Scrape, Teller, World, all_answer, ask, binary,
+    eventually, pick_port, ran,
 };
 use serde_json::{Value, json};
 
@@ -128,10 +128,10 @@ fn a_refused_resource_is_told_with_its_entry_and_traffic_goes_on_until_a_change_
         {
             assert!(text.contains(line), "{line}\n{text}");
         }
-        let log = agent.process().log();
-        let line =
-            log.lines().find(|line| line.contains("Envoy refuses its configuration and keeps what it has"));
-        let line = line.expect("the agent logs it");
+        let refuses = "Envoy refuses its configuration and keeps what it has";
+        let line = eventually("the agent logs it", || {
+            agent.process().log().lines().find(|line| line.contains(refuses)).map(str::to_owned)
+        });
         assert!(line.contains("NO_SUCH_FIELD") && line.contains("service-router/api (Routes[0])"), "{line}");
         let metrics = agent.http().get("/v1/agent/metrics?format=prometheus").ok().body.clone();
         assert!(Scrape::new(metrics).sum("concord_xds_rejected_total", "route") >= 1.0);
@@ -168,13 +168,13 @@ fn a_deleted_token_ends_the_stream_and_traffic_goes_on_as_it_was() {
     });
     // The other proxy still follows: what it does not allow is refused.
     root.put(allow, &json!({ "Action": "deny" })).ok();
-    eventually("the deny holds", || two.call().is_none().then_some(()));
+    all_answer("the deny holds", None, || two.call());
 
     root.put(allow, &json!({ "Action": "allow" })).ok();
     two.envoys[1].process().kill9();
     two.envoys[1] = start(&world, &agent, &envoy, "web", &token(&agent, "web").1);
     two.envoys[1].await_ready();
-    eventually("a request goes through", || two.call());
+    all_answer("a request goes through", Some(()), || two.call());
 }
 
 #[test]
@@ -288,7 +288,7 @@ fn a_full_disk_under_the_access_log_costs_no_request() {
     let who = ["-sidecar-for=web", "-admin-access-log-path=/dev/full"].map(str::to_owned);
     two.envoys[1] = EnvoyProcess::start_as(&world, &agent, &envoy, &who, &DRAIN);
     two.envoys[1].await_ready();
-    eventually("a request goes through", || two.call());
+    all_answer("a request goes through", Some(()), || two.call());
     two.serves();
     let failed = || two.envoys[1].metrics().sum("envoy_filesystem_write_failed", "");
     eventually("it counts what it cannot write", || (failed() > 0.0).then_some(()));

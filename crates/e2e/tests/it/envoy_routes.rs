@@ -5,7 +5,9 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Instant;
 
-use concord_e2e::{Agent, EnvoyProcess, Feed, Mesh, Teller, Told, World, ask, eventually, figure, pick_port};
+use concord_e2e::{
+    Agent, EnvoyProcess, Feed, Mesh, Teller, Told, World, all_answer, ask, eventually, figure, pick_port,
+};
 use serde_json::{Value, json};
 
 use crate::envoy_sidecar::{DRAIN, envoys_and_feeds, refused_nothing};
@@ -58,6 +60,11 @@ impl Three {
         Self { upstream, _services: services, envoys, db }
     }
 
+    /// The status with which a request for a path is answered.
+    pub(crate) fn status(&self, path: &str) -> Option<u16> {
+        self.ask("GET", path, &[]).map(|told| told.status)
+    }
+
     pub(crate) fn ask(&self, method: &str, path: &str, headers: &[(&str, &str)]) -> Option<Told> {
         ask(self.upstream, method, path, headers).ok()
     }
@@ -68,11 +75,11 @@ impl Three {
         told.said["name"].as_str().map(str::to_owned)
     }
 
-    /// Waits until ten requests in a row are answered by this one.
+    /// Waits until all requests are answered by this one.
     #[track_caller]
     fn all_go_to(&self, what: &str, path: &str, name: &str) {
         let began = Instant::now();
-        eventually(what, || (0..10).all(|_| self.who(path, &[]).as_deref() == Some(name)).then_some(()));
+        all_answer(what, Some(name.to_owned()), || self.who(path, &[]));
         figure(&format!("{what}, entry to traffic, Envoy"), began.elapsed().as_secs_f64() * 1e3, "ms");
     }
 }
@@ -127,7 +134,8 @@ fn requests_go_where_entries_say() {
         assert_eq!(told["headers"]["x-secret"], Value::Null);
         let posted = three.ask("POST", "/admin/x", &[]).expect("an answer").said;
         assert_ne!(posted["name"], "db", "another method is not for this route");
-        assert!((0..20).all(|_| three.who("/", &[("x-version", "2")]).as_deref() == Some("api-v2")));
+        let second = || three.who("/", &[("x-version", "2")]);
+        all_answer("a route by a header", Some("api-v2".to_owned()), second);
         assert_eq!(three.ask("GET", "/slow/3000", &[]).expect("an answer").status, 504, "its time is over");
         assert_eq!(three.ask("GET", "/status/503", &[]).expect("an answer").status, 503);
         let web = &three.envoys[3];
@@ -196,14 +204,13 @@ fn the_next_request_on_an_open_connection_is_judged_by_the_new_intentions() {
         let deny = json!({ "Action": "deny", "HTTP": path("/") });
         let began = Instant::now();
         judge(&agent, json!([read, deny]));
-        eventually("what is not allowed is denied", || {
-            (three.ask("GET", "/x", &[])?.status == 403).then_some(())
-        });
+        eventually("what is not allowed is denied", || (three.status("/x")? == 403).then_some(()));
         figure(
             "L7 deny to the refusal of the next request, Envoy",
             began.elapsed().as_secs_f64() * 1e3,
             "ms",
         );
+        all_answer("what is not allowed is always denied", Some(403), || three.status("/x"));
         let asked = [
             ("GET", "/public/a"),
             ("POST", "/public/a"),
@@ -223,7 +230,7 @@ fn the_next_request_on_an_open_connection_is_judged_by_the_new_intentions() {
         assert_eq!(seen, [200, 403].into(), "some pass and some do not");
         let all = json!({ "Action": "allow", "HTTP": path("/") });
         judge(&agent, json!([all]));
-        eventually("all is allowed again", || (three.ask("GET", "/x", &[])?.status == 200).then_some(()));
+        all_answer("all is allowed again", Some(200), || three.status("/x"));
         assert_eq!(inbound(), before, "on the connections that were open, and by the same listener");
         refused_nothing(&agent, &three.envoys);
     }

@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use concord_e2e::{
-    Agent, Echo, EnvoyProcess, Feed, HANG, Load, Mesh, Scrape, World, eventually, figure, foreign, pick_port,
+    Agent, Echo, EnvoyProcess, Feed, HANG, Load, Mesh, Scrape, World, all_answer, eventually, figure,
+    foreign, pick_port,
 };
 use serde_json::{Value, json};
 
@@ -65,6 +66,16 @@ impl Pair {
         self.open().and_then(|mut stream| Mesh::say(&mut stream))
     }
 
+    /// No new connection carries anything.
+    #[track_caller]
+    pub(crate) fn refuses_all(&self) {
+        all_answer("nothing comes back", true, || self.call().is_err());
+        // Envoy connects to the service before it decides, so the service sees that somebody comes.
+        let bytes = self.api.bytes();
+        (0..20).for_each(|_| assert!(self.call().is_err(), "nothing comes back"));
+        assert_eq!(self.api.bytes(), bytes, "not a byte reaches the service");
+    }
+
     #[track_caller]
     fn refused_nothing(&self, agent: &Agent) {
         refused_nothing(agent, &self.envoys);
@@ -107,13 +118,10 @@ fn envoys_carry_what_intentions_allow_and_nothing_else() {
         figure("deny to the refusal of a new connection, Envoy", denied.elapsed().as_secs_f64() * 1e3, "ms");
         assert!(matches!(live.read(&mut [0u8; 1]), Ok(0) | Err(_)), "the open connection ends");
         figure("deny to the end of an open connection, Envoy", denied.elapsed().as_secs_f64() * 1e3, "ms");
-        // Envoy connects to the service before it decides, so the service sees that somebody comes.
-        let bytes = pair.api.bytes();
-        (0..20).for_each(|_| assert!(pair.call().is_err(), "nothing comes back"));
-        assert_eq!(pair.api.bytes(), bytes, "not a byte reaches the service");
+        pair.refuses_all();
 
         intention(&agent, "allow");
-        eventually("a message goes through again", || pair.call().ok());
+        all_answer("a message goes through again", true, || pair.call().is_ok());
         pair.refused_nothing(&agent);
     }
 }

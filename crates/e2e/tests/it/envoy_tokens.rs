@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread::{self, JoinHandle};
 
-use concord_e2e::{Agent, Authority, World, certificates, eventually};
+use concord_e2e::{Agent, Authority, World, all_answer, certificates};
 use rustls::crypto::aws_lc_rs;
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
 use rustls_pki_types::PrivateKeyDer;
@@ -156,25 +156,26 @@ fn envoys_fetch_the_keys_of_tokens_from_the_server_that_the_entry_names() {
         let world = World::new();
         let agent = world.dev_agent("n1");
         let three = Three::start(&world, &agent, &envoy);
-        eventually("a request goes through", || (status(&three, None)? == 200).then_some(()));
+        all_answer("a request goes through", Some(200), || status(&three, None));
         let plain = KeyServer::new(None);
         issuer(&agent, &format!("http://{}/keys", plain.addr), None);
         demand(&agent);
-        eventually("a token is demanded", || (status(&three, None)? == 403).then_some(()));
-        eventually("a token is verified", || (status(&three, Some(ADMIN))? == 200).then_some(()));
+        all_answer("a token is demanded", Some(403), || status(&three, None));
+        all_answer("a token is verified", Some(200), || status(&three, Some(ADMIN)));
         assert!(plain.served() > 0, "the keys were fetched");
-        assert_eq!(status(&three, Some(USER)), Some(403), "another role");
-        assert_eq!(status(&three, Some(&ADMIN.replace("ey", "eY"))), Some(403), "a broken token");
+        all_answer("another role is denied", Some(403), || status(&three, Some(USER)));
+        let broken = ADMIN.replace("ey", "eY");
+        all_answer("a broken token is denied", Some(403), || status(&three, Some(&broken)));
 
         // A server with a certificate of nobody who is trusted gives no keys.
         let (own, other) = (Authority::new(world.dir(), "own"), Authority::new(world.dir(), "other"));
         let secure = KeyServer::new(Some(&own.issue("keys")));
         let url = format!("https://{}/keys", secure.addr);
         issuer(&agent, &url, Some(&other.ca()));
-        eventually("no token is verified", || (status(&three, Some(ADMIN))? == 403).then_some(()));
+        all_answer("no token is verified", Some(403), || status(&three, Some(ADMIN)));
         assert_eq!(secure.served(), 0, "nothing is asked of a stranger");
         issuer(&agent, &url, Some(&own.ca()));
-        eventually("a token is verified again", || (status(&three, Some(ADMIN))? == 200).then_some(()));
+        all_answer("a token is verified again", Some(200), || status(&three, Some(ADMIN)));
         assert!(secure.served() > 0, "the keys were fetched");
         refused_nothing(&agent, &three.envoys);
     }
