@@ -86,13 +86,14 @@ fn in_catalog(definition: &Value) -> [Value; 2] {
     let (port, meta) = (&definition["Port"], &definition["Meta"]);
     let own = &definition["Connect"]["SidecarService"];
     let service = json!({ "ID": id, "Service": name, "Port": port, "Address": "127.0.0.1", "Meta": meta });
+    let mut how = own["Proxy"].clone();
+    how["DestinationServiceName"] = json!(name);
+    how["DestinationServiceID"] = json!(id);
+    how["LocalServiceAddress"] = json!("127.0.0.1");
+    how["LocalServicePort"] = port.clone();
     let proxy = json!({
         "Kind": "connect-proxy", "ID": format!("{id}-sidecar-proxy"), "Service": format!("{name}-sidecar-proxy"),
-        "Port": own["Port"], "Address": "127.0.0.1", "Meta": meta,
-        "Proxy": {
-            "DestinationServiceName": name, "DestinationServiceID": id, "LocalServiceAddress": "127.0.0.1",
-            "LocalServicePort": port, "Upstreams": own["Proxy"]["Upstreams"],
-        },
+        "Port": own["Port"], "Address": "127.0.0.1", "Meta": meta, "Proxy": how,
     });
     [service, proxy]
 }

@@ -2,10 +2,10 @@
 
 use std::net::SocketAddr;
 
-use concord_e2e::{Agent, EnvoyProcess, Mesh, Teller, World, all_answer, ask, eventually, pick_port};
+use concord_e2e::{EnvoyProcess, Mesh, Teller, World, all_answer, ask, eventually, pick_port};
 use serde_json::{Value, json};
 
-use crate::envoy_sidecar::{DRAIN, envoys, refused_nothing};
+use crate::envoy_sidecar::{DRAIN, envoys_by_feeds, refused_nothing};
 
 const API: &str = "type.googleapis.com/envoy";
 
@@ -34,13 +34,9 @@ fn discovered(name: &str) -> Value {
         "circuit_breakers": { "thresholds": [{ "max_requests": 77 }] } })
 }
 
-fn register(agent: &Agent, body: &Value) {
-    agent.http().put("/v1/agent/service/register", body).ok();
-}
-
 #[test]
 fn what_an_operator_writes_serves_and_is_guarded() {
-    for envoy in envoys("what_an_operator_writes_serves_and_is_guarded") {
+    for (envoy, feed) in envoys_by_feeds("what_an_operator_writes_serves_and_is_guarded") {
         let world = World::new();
         let agent = world.dev_agent("n1");
         let write = |entry: &Value| {
@@ -54,12 +50,12 @@ fn what_an_operator_writes_serves_and_is_guarded() {
         let public = body["Connect"]["SidecarService"]["Port"].as_u64().expect("a port") as u16;
         let given = listener("mine", public, "local_app").to_string();
         body["Connect"]["SidecarService"]["Proxy"]["Config"] = json!({ "envoy_public_listener_json": given });
-        register(&agent, &body);
+        feed.register(&agent.http(), &body);
         let config = json!({ "envoy_listener_json": listener("out", port, &sni).to_string(),
             "envoy_cluster_json": discovered(&sni).to_string() });
         let upstreams = json!([{ "DestinationName": "api", "LocalBindPort": port, "Config": config }]);
-        register(&agent, &Mesh::service("web", web.addr(), upstreams));
-        let start = |service| EnvoyProcess::start(&world, &agent, &envoy, service, &DRAIN);
+        feed.register(&agent.http(), &Mesh::service("web", web.addr(), upstreams));
+        let start = |service| feed.start(&world, &agent, &envoy, service, &DRAIN);
         let mut envoys = vec![start("api"), start("web")];
         envoys.iter_mut().for_each(EnvoyProcess::await_ready);
         let upstream = SocketAddr::from(([127, 0, 0, 1], port));
@@ -85,7 +81,7 @@ fn what_an_operator_writes_serves_and_is_guarded() {
         refused_nothing(&agent, &envoys);
 
         body["Connect"]["SidecarService"]["Proxy"]["Config"] = json!({ "envoy_public_listener_json": "{" });
-        register(&agent, &body);
+        feed.register(&agent.http(), &body);
         all_answer("what cannot be read is gone", true, || ask(naked, "GET", "/", &[]).is_err());
         all_answer("and nothing is there instead", Some(503), || status("/x"));
     }

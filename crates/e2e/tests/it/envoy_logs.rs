@@ -6,7 +6,7 @@ use concord_e2e::{Agent, World, all_answer, eventually};
 use serde_json::{Value, json};
 
 use crate::envoy_routes::{Three, judge, write};
-use crate::envoy_sidecar::{Pair, envoys, intention, refused_nothing};
+use crate::envoy_sidecar::{Pair, envoys_by_feeds, intention, refused_nothing};
 
 /// The lines of a log, as far as it has been written.
 fn lines(path: &Path) -> Vec<Value> {
@@ -40,10 +40,10 @@ fn logged(agent: &Agent, protocol: &str, logs: Value) {
 
 #[test]
 fn a_file_has_a_line_for_each_request_and_follows_the_entry() {
-    for envoy in envoys("a_file_has_a_line_for_each_request_and_follows_the_entry") {
+    for (envoy, feed) in envoys_by_feeds("a_file_has_a_line_for_each_request_and_follows_the_entry") {
         let world = World::new();
         let agent = world.dev_agent("n1");
-        let three = Three::start(&world, &agent, &envoy);
+        let three = Three::start(&world, &agent, &envoy, feed);
         let (first, second) = (world.path("first.log"), world.path("second.log"));
         all_answer("a request goes through", Some(200), || three.status("/"));
         logged(&agent, "http", json!({ "Enabled": true, "Type": "file", "Path": first }));
@@ -98,12 +98,12 @@ fn a_file_has_a_line_for_each_request_and_follows_the_entry() {
 
 #[test]
 fn a_file_has_a_line_for_each_connection() {
-    for envoy in envoys("a_file_has_a_line_for_each_connection") {
+    for (envoy, feed) in envoys_by_feeds("a_file_has_a_line_for_each_connection") {
         let world = World::new();
         let agent = world.dev_agent("n1");
         let log = world.path("access.log");
         logged(&agent, "tcp", json!({ "Enabled": true, "Type": "file", "Path": log }));
-        let pair = Pair::start(&world, &agent, &envoy);
+        let pair = Pair::start(&world, &agent, &envoy, feed);
         eventually("a message goes through", || pair.call().ok());
         let line = has_line(&log, &[("upstream_cluster", json!("local_app"))], || {
             let _ = pair.call();

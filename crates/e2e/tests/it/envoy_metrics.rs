@@ -5,11 +5,13 @@ use std::net::{SocketAddr, UdpSocket};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use concord_e2e::{Agent, Asked, EnvoyProcess, Mesh, Scrape, Teller, World, ask, eventually, pick_port};
+use concord_e2e::{
+    Agent, Asked, EnvoyProcess, Feed, Mesh, Scrape, Teller, World, ask, eventually, pick_port,
+};
 use serde_json::{Value, json};
 
 use crate::envoy_routes::write;
-use crate::envoy_sidecar::{DRAIN, envoys, refused_nothing};
+use crate::envoy_sidecar::{DRAIN, envoys_by_feeds, refused_nothing};
 
 /// Collects what is sent to it.
 struct Collector {
@@ -57,7 +59,7 @@ struct Measured {
 }
 
 impl Measured {
-    fn start(world: &World, agent: &Agent, envoy: &Path, config: &Value) -> Self {
+    fn start(world: &World, agent: &Agent, envoy: &Path, feed: Feed, config: &Value) -> Self {
         let entry = json!({ "Kind": "proxy-defaults", "Name": "global", "Config": config });
         write(agent, &entry);
         let port = pick_port();
@@ -72,8 +74,8 @@ impl Measured {
             let mut body = Mesh::service(name, service.addr(), upstreams);
             let own = json!({ "envoy_prometheus_bind_addr": scraped[at].to_string() });
             body["Connect"]["SidecarService"]["Proxy"]["Config"] = own;
-            agent.http().put("/v1/agent/service/register", &body).ok();
-            envoys.push(EnvoyProcess::start(world, agent, envoy, name, &DRAIN));
+            feed.register(&agent.http(), &body);
+            envoys.push(feed.start(world, agent, envoy, name, &DRAIN));
             services.push(service);
         }
         envoys.iter_mut().for_each(EnvoyProcess::await_ready);
@@ -115,7 +117,7 @@ fn has(scrapes: &[Scrape], metric: &str, labels: &BTreeSet<String>) -> bool {
 
 #[test]
 fn metrics_are_scraped_and_sent_with_the_tags_of_consul() {
-    for envoy in envoys("metrics_are_scraped_and_sent_with_the_tags_of_consul") {
+    for (envoy, feed) in envoys_by_feeds("metrics_are_scraped_and_sent_with_the_tags_of_consul") {
         let world = World::new();
         let agent = world.dev_agent("n1");
         let (plain, tagged) = (Collector::new(), Collector::new());
@@ -126,7 +128,7 @@ fn metrics_are_scraped_and_sent_with_the_tags_of_consul() {
             "envoy_stats_flush_interval": "1s",
             "envoy_stats_tags": ["team=blue"],
         });
-        let measured = Measured::start(&world, &agent, &envoy, &config);
+        let measured = Measured::start(&world, &agent, &envoy, feed, &config);
         measured.traffic();
         plain.await_line(&["envoy.cluster.", "api.default.dc1.internal.", ".upstream_rq_total:"]);
         measured.traffic();
@@ -219,10 +221,10 @@ fn queries() -> Vec<String> {
 
 #[test]
 fn dashboards_find_what_they_ask_for() {
-    for envoy in envoys("dashboards_find_what_they_ask_for") {
+    for (envoy, feed) in envoys_by_feeds("dashboards_find_what_they_ask_for") {
         let world = World::new();
         let agent = world.dev_agent("n1");
-        let measured = Measured::start(&world, &agent, &envoy, &json!({ "protocol": "http" }));
+        let measured = Measured::start(&world, &agent, &envoy, feed, &json!({ "protocol": "http" }));
         measured.traffic();
         let scrapes = measured.scrapes(&agent);
         let labels = |all: &[&str]| all.iter().map(|label| (*label).to_owned()).collect::<BTreeSet<_>>();

@@ -25,12 +25,7 @@ pub(crate) struct Three {
 }
 
 impl Three {
-    pub(crate) fn start(world: &World, agent: &Agent, envoy: &Path) -> Self {
-        Self::start_by(world, agent, envoy, Feed::Agent)
-    }
-
-    /// The same, registered there.
-    fn start_by(world: &World, agent: &Agent, envoy: &Path, feed: Feed) -> Self {
+    pub(crate) fn start(world: &World, agent: &Agent, envoy: &Path, feed: Feed) -> Self {
         write(
             agent,
             &json!({ "Kind": "proxy-defaults", "Name": "global", "Config": { "protocol": "http" } }),
@@ -93,7 +88,7 @@ fn requests_go_where_entries_say() {
     for (envoy, feed) in envoys_and_feeds("requests_go_where_entries_say") {
         let world = World::new();
         let agent = world.dev_agent("n1");
-        let three = Three::start_by(&world, &agent, &envoy, feed);
+        let three = Three::start(&world, &agent, &envoy, feed);
         eventually("a request goes through", || three.who("/", &[]));
 
         let subset = |version: u8| json!({ "Filter": format!("Service.Meta.v == {version}") });
@@ -184,7 +179,7 @@ fn the_next_request_on_an_open_connection_is_judged_by_the_new_intentions() {
     {
         let world = World::new();
         let agent = world.dev_agent("n1");
-        let three = Three::start_by(&world, &agent, &envoy, feed);
+        let three = Three::start(&world, &agent, &envoy, feed);
         write(
             &agent,
             &json!({ "Kind": "service-resolver", "Name": "api", "DefaultSubset": "v1",

@@ -31,6 +31,11 @@ pub(crate) fn envoys_and_feeds(test: &str) -> impl Iterator<Item = (PathBuf, Fee
     envoys(test).into_iter().flat_map(|envoy| Feed::ALL.map(|feed| (envoy.clone(), feed)))
 }
 
+/// Each of them with a feed of its own, for what comes after the feeds have become one.
+pub(crate) fn envoys_by_feeds(test: &str) -> impl Iterator<Item = (PathBuf, Feed)> {
+    envoys(test).into_iter().zip([Feed::Catalog, Feed::Agent])
+}
+
 /// `web` calls `api`, through two Envoys.
 pub(crate) struct Pair {
     upstream: SocketAddr,
@@ -40,12 +45,7 @@ pub(crate) struct Pair {
 }
 
 impl Pair {
-    pub(crate) fn start(world: &World, agent: &Agent, envoy: &Path) -> Self {
-        Self::start_by(world, agent, envoy, Feed::Agent)
-    }
-
-    /// The same, registered there.
-    fn start_by(world: &World, agent: &Agent, envoy: &Path, feed: Feed) -> Self {
+    pub(crate) fn start(world: &World, agent: &Agent, envoy: &Path, feed: Feed) -> Self {
         let (api, web, port) = (Echo::new(), Echo::new(), pick_port());
         feed.register(&agent.http(), &Mesh::service("api", api.addr(), json!([])));
         let upstreams = json!([{ "DestinationName": "api", "LocalBindPort": port }]);
@@ -107,7 +107,7 @@ fn envoys_carry_what_intentions_allow_and_nothing_else() {
     for (envoy, feed) in envoys_and_feeds("envoys_carry_what_intentions_allow_and_nothing_else") {
         let world = World::new();
         let agent = world.dev_agent("n1");
-        let pair = Pair::start_by(&world, &agent, &envoy, feed);
+        let pair = Pair::start(&world, &agent, &envoy, feed);
         eventually("a message goes through", || pair.call().ok());
         let mut live = pair.open().expect("a connection");
         Mesh::say(&mut live).expect("it carries");
@@ -128,10 +128,10 @@ fn envoys_carry_what_intentions_allow_and_nothing_else() {
 
 #[test]
 fn a_rotation_costs_envoys_no_connection() {
-    for envoy in envoys("a_rotation_costs_envoys_no_connection") {
+    for (envoy, feed) in envoys_by_feeds("a_rotation_costs_envoys_no_connection") {
         let world = World::new();
         let agent = world.dev_agent("n1");
-        let pair = Pair::start(&world, &agent, &envoy);
+        let pair = Pair::start(&world, &agent, &envoy, feed);
         eventually("a message goes through", || pair.call().ok());
         let load = Load::start(pair.upstream, PER_SECOND, LONG);
         let serials = |envoy: &EnvoyProcess| {
@@ -164,7 +164,7 @@ fn traffic_follows_the_instances_and_outlives_the_agent() {
     for envoy in envoys("traffic_follows_the_instances_and_outlives_the_agent") {
         let world = World::new();
         let mut agent = world.agent("n1", concord_e2e::AgentOptions::default());
-        let pair = Pair::start(&world, &agent, &envoy);
+        let pair = Pair::start(&world, &agent, &envoy, Feed::Agent);
         eventually("a message goes through", || pair.call().ok());
         let load = Load::start(pair.upstream, PER_SECOND, LONG);
         let second = Echo::new();

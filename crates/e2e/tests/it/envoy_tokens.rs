@@ -16,7 +16,7 @@ use rustls_pki_types::pem::PemObject as _;
 use serde_json::{Value, json};
 
 use crate::envoy_routes::{Three, judge, write};
-use crate::envoy_sidecar::{envoys, refused_nothing};
+use crate::envoy_sidecar::{envoys_by_feeds, refused_nothing};
 
 /// The key of the issuer `login`, for HS256.
 const KEY: &str = "dGhlIGtleSBvZiB0aGUgaXNzdWVyIGluIHRoaXMgdGVzdCwgd2hpY2ggaXMgbG9uZyBlbm91Z2ggZm9yIGl0Li4";
@@ -152,10 +152,12 @@ fn status(three: &Three, token: Option<&str>) -> Option<u16> {
 
 #[test]
 fn envoys_fetch_the_keys_of_tokens_from_the_server_that_the_entry_names() {
-    for envoy in envoys("envoys_fetch_the_keys_of_tokens_from_the_server_that_the_entry_names") {
+    for (envoy, feed) in
+        envoys_by_feeds("envoys_fetch_the_keys_of_tokens_from_the_server_that_the_entry_names")
+    {
         let world = World::new();
         let agent = world.dev_agent("n1");
-        let three = Three::start(&world, &agent, &envoy);
+        let three = Three::start(&world, &agent, &envoy, feed);
         all_answer("a request goes through", Some(200), || status(&three, None));
         let plain = KeyServer::new(None);
         issuer(&agent, &format!("http://{}/keys", plain.addr), None);

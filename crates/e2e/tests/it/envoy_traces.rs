@@ -6,13 +6,13 @@ use std::sync::{Arc, Mutex, mpsc};
 use std::thread::{self, JoinHandle};
 
 use bytes::Bytes;
-use concord_e2e::{Agent, EnvoyProcess, Mesh, Teller, World, all_answer, ask, eventually, pick_port};
+use concord_e2e::{Agent, EnvoyProcess, Feed, Mesh, Teller, World, all_answer, ask, eventually, pick_port};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 
 use crate::envoy_routes::write;
-use crate::envoy_sidecar::{DRAIN, envoys, refused_nothing};
+use crate::envoy_sidecar::{DRAIN, envoys_by_feeds, refused_nothing};
 
 const TRACERS: &str = "type.googleapis.com/envoy.config.trace.v3";
 const ROUTER: &str = "type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3";
@@ -158,7 +158,7 @@ struct Traced {
 
 impl Traced {
     /// `config` is what the sidecar of a service is told.
-    fn start(world: &World, agent: &Agent, envoy: &Path, config: impl Fn(&str) -> Value) -> Self {
+    fn start(world: &World, agent: &Agent, envoy: &Path, feed: Feed, config: impl Fn(&str) -> Value) -> Self {
         proxies(agent, json!({}));
         let port = pick_port();
         let (mut services, mut envoys) = (Vec::new(), Vec::new());
@@ -170,8 +170,8 @@ impl Traced {
             };
             let mut body = Mesh::service(name, service.addr(), upstreams);
             body["Connect"]["SidecarService"]["Proxy"]["Config"] = config(name);
-            agent.http().put("/v1/agent/service/register", &body).ok();
-            envoys.push(EnvoyProcess::start(world, agent, envoy, name, &DRAIN));
+            feed.register(&agent.http(), &body);
+            envoys.push(feed.start(world, agent, envoy, name, &DRAIN));
             services.push(service);
         }
         envoys.iter_mut().for_each(EnvoyProcess::await_ready);
@@ -213,7 +213,7 @@ fn of_both(bodies: &[Vec<u8>]) -> Vec<String> {
 
 #[test]
 fn a_request_through_two_sidecars_is_one_trace_of_zipkin() {
-    for envoy in envoys("a_request_through_two_sidecars_is_one_trace_of_zipkin") {
+    for (envoy, feed) in envoys_by_feeds("a_request_through_two_sidecars_is_one_trace_of_zipkin") {
         let world = World::new();
         let mut agent = world.dev_agent("n1");
         let collector = Collector::new(false);
@@ -224,7 +224,7 @@ fn a_request_through_two_sidecars_is_one_trace_of_zipkin() {
             "envoy_tracing_json": tracer.to_string(),
             "envoy_extra_static_clusters_json": collector.cluster("zipkin", false),
         });
-        let traced = Traced::start(&world, &agent, &envoy, |_| config.clone());
+        let traced = Traced::start(&world, &agent, &envoy, feed, |_| config.clone());
         let begun = [("x-b3-traceid", TRACE), ("x-b3-spanid", "a2fb4a1d1a96d312"), ("x-b3-sampled", "1")];
         eventually("the trace that a caller begins is told", || {
             traced.status(&begun);
@@ -267,7 +267,7 @@ fn services(bodies: &[Vec<u8>]) -> Vec<String> {
 
 #[test]
 fn a_request_through_two_sidecars_is_told_to_opentelemetry() {
-    for envoy in envoys("a_request_through_two_sidecars_is_told_to_opentelemetry") {
+    for (envoy, feed) in envoys_by_feeds("a_request_through_two_sidecars_is_told_to_opentelemetry") {
         let world = World::new();
         let agent = world.dev_agent("n1");
         let collector = Collector::new(true);
@@ -280,7 +280,7 @@ fn a_request_through_two_sidecars_is_told_to_opentelemetry() {
                 "envoy_extra_static_clusters_json": collector.cluster("otel", true),
             })
         };
-        let traced = Traced::start(&world, &agent, &envoy, config);
+        let traced = Traced::start(&world, &agent, &envoy, feed, config);
         proxies(&agent, always());
         eventually("both services tell spans", || {
             traced.status(&[]);
