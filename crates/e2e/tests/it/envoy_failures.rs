@@ -1,7 +1,7 @@
 //! What docs/envoy-failures.md says: what the user sees of a failure with Envoy, and what traffic does.
 
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
 use concord_e2e::{
@@ -15,11 +15,6 @@ use crate::envoy_sidecar::{DRAIN, envoys};
 
 const PAGE: &str = include_str!("../../../../docs/envoy-failures.md");
 const ROOT: &str = "9d1a1c1e-7a0e-4f0b-9a53-4a1f6f0e8c11";
-
-/// The newest Envoy that there is.
-fn envoy(test: &str) -> Option<PathBuf> {
-    envoys(test).into_iter().next()
-}
 
 /// `web` calls `api` over HTTP.
 struct Two {
@@ -150,149 +145,160 @@ fn a_refused_resource_is_told_with_its_entry_and_traffic_goes_on_until_a_change_
 
 #[test]
 fn a_deleted_token_ends_the_stream_and_traffic_goes_on_as_it_was() {
-    let Some(envoy) = envoy("a_deleted_token_ends_the_stream") else { return };
-    let world = World::new();
-    let agent = strict(&world);
-    let ((_, api), (accessor, web)) = (token(&agent, "api"), token(&agent, "web"));
-    let root = agent.http().with_token(ROOT);
-    let allow = "/v1/connect/intentions/exact?source=web&destination=api";
-    root.put(allow, &json!({ "Action": "allow" })).ok();
-    let mut two = Two::start(&world, &agent, &envoy, [&api, &web]);
-    root.send("DELETE", &format!("/v1/acl/token/{accessor}"), None).ok();
-    let told = two.status("web-sidecar-proxy", |all| !all["Ended"].as_array().expect("a list").is_empty());
-    assert_eq!(told["Proxies"], json!([]));
-    assert!(told["Ended"][0]["Reason"].as_str().expect("a text").contains("ACL not found"), "{told}");
-    two.serves();
-    eventually("Envoy says why it has no stream", || {
-        two.envoys[1].log().contains("ACL%20not%20found").then_some(())
-    });
-    // The other proxy still follows: what it does not allow is refused.
-    root.put(allow, &json!({ "Action": "deny" })).ok();
-    all_answer("the deny holds", None, || two.call());
+    for envoy in envoys("a_deleted_token_ends_the_stream") {
+        let world = World::new();
+        let agent = strict(&world);
+        let ((_, api), (accessor, web)) = (token(&agent, "api"), token(&agent, "web"));
+        let root = agent.http().with_token(ROOT);
+        let allow = "/v1/connect/intentions/exact?source=web&destination=api";
+        root.put(allow, &json!({ "Action": "allow" })).ok();
+        let mut two = Two::start(&world, &agent, &envoy, [&api, &web]);
+        root.send("DELETE", &format!("/v1/acl/token/{accessor}"), None).ok();
+        let told =
+            two.status("web-sidecar-proxy", |all| !all["Ended"].as_array().expect("a list").is_empty());
+        assert_eq!(told["Proxies"], json!([]));
+        assert!(told["Ended"][0]["Reason"].as_str().expect("a text").contains("ACL not found"), "{told}");
+        two.serves();
+        eventually("Envoy says why it has no stream", || {
+            two.envoys[1].log().contains("ACL%20not%20found").then_some(())
+        });
+        // The other proxy still follows: what it does not allow is refused.
+        root.put(allow, &json!({ "Action": "deny" })).ok();
+        all_answer("the deny holds", None, || two.call());
 
-    root.put(allow, &json!({ "Action": "allow" })).ok();
-    two.envoys[1].process().kill9();
-    two.envoys[1] = start(&world, &agent, &envoy, "web", &token(&agent, "web").1);
-    two.envoys[1].await_ready();
-    all_answer("a request goes through", Some(()), || two.call());
+        root.put(allow, &json!({ "Action": "allow" })).ok();
+        two.envoys[1].process().kill9();
+        two.envoys[1] = start(&world, &agent, &envoy, "web", &token(&agent, "web").1);
+        two.envoys[1].await_ready();
+        all_answer("a request goes through", Some(()), || two.call());
+    }
 }
 
 #[test]
 fn an_envoy_with_a_wrong_token_gets_no_listener_and_says_why() {
-    let Some(envoy) = envoy("an_envoy_with_a_wrong_token") else { return };
-    let world = World::new();
-    let agent = strict(&world);
-    agent
-        .http()
-        .with_token(ROOT)
-        .put("/v1/agent/service/register", &Mesh::service("web", ([127, 0, 0, 1], 1).into(), json!([])))
-        .ok();
-    let words = |token: &str| {
-        let mut command = Command::new(binary());
-        command.args(["connect", "envoy", "-sidecar-for=web", "-bootstrap"]);
-        command
-            .args([format!("-http-addr={}", agent.http_addr()), format!("-grpc-addr={}", agent.grpc_addr())]);
-        command.args([format!("-token={token}"), format!("-admin-bind=127.0.0.1:{}", pick_port())]);
-        command
-    };
-    let wrong = "11111111-7a0e-4f0b-9a53-4a1f6f0e8c11";
-    let refused = words(wrong).output().expect("it runs");
-    let complaint = String::from_utf8_lossy(&refused.stderr).into_owned();
-    assert!(!refused.status.success() && complaint.contains("ACL not found"), "{complaint}");
-    // One that was right when the bootstrap was made.
-    let text = ran("connect envoy", &words(ROOT).output().expect("it runs")).replace(ROOT, wrong);
-    let bootstrap: Value = serde_json::from_str(&text).expect("JSON");
-    let port = bootstrap["admin"]["address"]["socket_address"]["port_value"].as_u64().expect("a port");
-    let path = world.write("bootstrap.json", &text);
-    let mut command = Command::new(&envoy);
-    command.arg("-c").arg(path).args(DRAIN);
-    let envoy = Process::start("envoy", &mut command, &world.path("envoy.log"));
-    eventually("Envoy says why it has no stream", || envoy.log().contains("ACL%20not%20found").then_some(()));
-    let admin = Http::new(SocketAddr::from(([127, 0, 0, 1], u16::try_from(port).expect("a port"))));
-    let listeners = admin.get("/listeners").ok().body.clone();
-    assert!(!listeners.contains("public_listener"), "{listeners}");
-    let all = agent.http().with_token(ROOT).get("/v1/agent/proxies").json();
-    assert_eq!((&all["Proxies"], &all["Ended"]), (&json!([]), &json!([])));
+    for envoy in envoys("an_envoy_with_a_wrong_token") {
+        let world = World::new();
+        let agent = strict(&world);
+        agent
+            .http()
+            .with_token(ROOT)
+            .put("/v1/agent/service/register", &Mesh::service("web", ([127, 0, 0, 1], 1).into(), json!([])))
+            .ok();
+        let words = |token: &str| {
+            let mut command = Command::new(binary());
+            command.args(["connect", "envoy", "-sidecar-for=web", "-bootstrap"]);
+            command.args([
+                format!("-http-addr={}", agent.http_addr()),
+                format!("-grpc-addr={}", agent.grpc_addr()),
+            ]);
+            command.args([format!("-token={token}"), format!("-admin-bind=127.0.0.1:{}", pick_port())]);
+            command
+        };
+        let wrong = "11111111-7a0e-4f0b-9a53-4a1f6f0e8c11";
+        let refused = words(wrong).output().expect("it runs");
+        let complaint = String::from_utf8_lossy(&refused.stderr).into_owned();
+        assert!(!refused.status.success() && complaint.contains("ACL not found"), "{complaint}");
+        // One that was right when the bootstrap was made.
+        let text = ran("connect envoy", &words(ROOT).output().expect("it runs")).replace(ROOT, wrong);
+        let bootstrap: Value = serde_json::from_str(&text).expect("JSON");
+        let port = bootstrap["admin"]["address"]["socket_address"]["port_value"].as_u64().expect("a port");
+        let path = world.write("bootstrap.json", &text);
+        let mut command = Command::new(&envoy);
+        command.arg("-c").arg(path).args(DRAIN);
+        let waiting = Process::start("envoy", &mut command, &world.path("envoy.log"));
+        eventually("Envoy says why it has no stream", || {
+            waiting.log().contains("ACL%20not%20found").then_some(())
+        });
+        let admin = Http::new(SocketAddr::from(([127, 0, 0, 1], u16::try_from(port).expect("a port"))));
+        let listeners = admin.get("/listeners").ok().body.clone();
+        assert!(!listeners.contains("public_listener"), "{listeners}");
+        let all = agent.http().with_token(ROOT).get("/v1/agent/proxies").json();
+        assert_eq!((&all["Proxies"], &all["Ended"]), (&json!([]), &json!([])));
+    }
 }
 
 #[test]
 fn an_envoy_that_finds_no_agent_waits_for_it() {
-    let Some(envoy) = envoy("an_envoy_that_finds_no_agent") else { return };
-    let world = World::new();
-    let mut agent = world.agent("n1", AgentOptions::default());
-    let two = Two::start(&world, &agent, &envoy, ["", ""]);
-    let body = Mesh::service("late", ([127, 0, 0, 1], 1).into(), json!([]));
-    two.http.put("/v1/agent/service/register", &body).ok();
-    let admin = SocketAddr::from(([127, 0, 0, 1], pick_port()));
-    let bootstrap = agent.cli_ok(&[
-        "connect",
-        "envoy",
-        "-sidecar-for=late",
-        "-bootstrap",
-        &format!("-grpc-addr={}", agent.grpc_addr()),
-        &format!("-admin-bind={admin}"),
-    ]);
-    let path = world.write("bootstrap.json", &bootstrap);
-    agent.kill9();
-    eventually("Envoy counts that it has no agent", || {
-        let connected = two.envoys[1].metrics().sum("envoy_control_plane_connected_state", "");
-        (connected == 0.0).then_some(())
-    });
-    two.serves();
-    let mut command = Command::new(&envoy);
-    command.arg("-c").arg(path).args(DRAIN);
-    let _late = Process::start("envoy of late", &mut command, &world.path("late.log"));
-    eventually("Envoy counts that it cannot connect", || {
-        Http::new(admin).try_send("GET", "/ready", None).ok()?;
-        let failed = Scrape::of(admin, "/stats/prometheus");
-        (failed.sum("envoy_cluster_upstream_cx_connect_fail", "local_agent") > 0.0).then_some(())
-    });
-    let listeners = Http::new(admin).get("/listeners").ok().body.clone();
-    assert!(!listeners.contains("public_listener"), "{listeners}");
-    agent.restart();
-    two.status("late-sidecar-proxy", |all| all["Proxies"][0]["State"] == "acknowledged");
-    two.status("web-sidecar-proxy", |all| all["Proxies"][0]["State"] == "acknowledged");
-    two.serves();
+    for envoy in envoys("an_envoy_that_finds_no_agent") {
+        let world = World::new();
+        let mut agent = world.agent("n1", AgentOptions::default());
+        let two = Two::start(&world, &agent, &envoy, ["", ""]);
+        let body = Mesh::service("late", ([127, 0, 0, 1], 1).into(), json!([]));
+        two.http.put("/v1/agent/service/register", &body).ok();
+        let admin = SocketAddr::from(([127, 0, 0, 1], pick_port()));
+        let bootstrap = agent.cli_ok(&[
+            "connect",
+            "envoy",
+            "-sidecar-for=late",
+            "-bootstrap",
+            &format!("-grpc-addr={}", agent.grpc_addr()),
+            &format!("-admin-bind={admin}"),
+        ]);
+        let path = world.write("bootstrap.json", &bootstrap);
+        agent.kill9();
+        eventually("Envoy counts that it has no agent", || {
+            let connected = two.envoys[1].metrics().sum("envoy_control_plane_connected_state", "");
+            (connected == 0.0).then_some(())
+        });
+        two.serves();
+        let mut command = Command::new(&envoy);
+        command.arg("-c").arg(path).args(DRAIN);
+        let _late = Process::start("envoy of late", &mut command, &world.path("late.log"));
+        eventually("Envoy counts that it cannot connect", || {
+            Http::new(admin).try_send("GET", "/ready", None).ok()?;
+            let failed = Scrape::of(admin, "/stats/prometheus");
+            (failed.sum("envoy_cluster_upstream_cx_connect_fail", "local_agent") > 0.0).then_some(())
+        });
+        let listeners = Http::new(admin).get("/listeners").ok().body.clone();
+        assert!(!listeners.contains("public_listener"), "{listeners}");
+        agent.restart();
+        two.status("late-sidecar-proxy", |all| all["Proxies"][0]["State"] == "acknowledged");
+        two.status("web-sidecar-proxy", |all| all["Proxies"][0]["State"] == "acknowledged");
+        two.serves();
+    }
 }
 
 #[test]
 fn an_envoy_that_starts_anew_gets_what_has_changed_meanwhile() {
-    let Some(envoy) = envoy("an_envoy_that_starts_anew") else { return };
-    let world = World::new();
-    let agent = world.dev_agent("n1");
-    let mut two = Two::start(&world, &agent, &envoy, ["", ""]);
-    two.envoys[1].process().kill9();
-    let told = two.status("web-sidecar-proxy", |all| !all["Ended"].as_array().expect("a list").is_empty());
-    assert_eq!(told["Proxies"], json!([]));
-    assert!(two.call().is_none(), "its port is closed");
-    rotate(&two.http);
-    two.write(&router("later"));
-    two.envoys[1] = start(&world, &agent, &envoy, "web", "");
-    two.envoys[1].await_ready();
-    let told = two.status("web-sidecar-proxy", |all| all["Proxies"][0]["State"] == "acknowledged");
-    assert_eq!(told["Ended"], json!([]));
-    eventually("the router's header comes", || {
-        let told = ask(two.upstream, "GET", "/", &[]).ok()?;
-        (told.said["headers"]["x-from"] == "later").then_some(())
-    });
-    two.serves();
+    for envoy in envoys("an_envoy_that_starts_anew") {
+        let world = World::new();
+        let agent = world.dev_agent("n1");
+        let mut two = Two::start(&world, &agent, &envoy, ["", ""]);
+        two.envoys[1].process().kill9();
+        let told =
+            two.status("web-sidecar-proxy", |all| !all["Ended"].as_array().expect("a list").is_empty());
+        assert_eq!(told["Proxies"], json!([]));
+        assert!(two.call().is_none(), "its port is closed");
+        rotate(&two.http);
+        two.write(&router("later"));
+        two.envoys[1] = start(&world, &agent, &envoy, "web", "");
+        two.envoys[1].await_ready();
+        let told = two.status("web-sidecar-proxy", |all| all["Proxies"][0]["State"] == "acknowledged");
+        assert_eq!(told["Ended"], json!([]));
+        eventually("the router's header comes", || {
+            let told = ask(two.upstream, "GET", "/", &[]).ok()?;
+            (told.said["headers"]["x-from"] == "later").then_some(())
+        });
+        two.serves();
+    }
 }
 
 #[test]
 fn a_full_disk_under_the_access_log_costs_no_request() {
-    let Some(envoy) = envoy("a_full_disk_under_the_access_log") else { return };
-    let world = World::new();
-    let agent = world.dev_agent("n1");
-    let mut two = Two::start(&world, &agent, &envoy, ["", ""]);
-    two.envoys[1].process().kill9();
-    let who = ["-sidecar-for=web", "-admin-access-log-path=/dev/full"].map(str::to_owned);
-    two.envoys[1] = EnvoyProcess::start_as(&world, &agent, &envoy, &who, &DRAIN);
-    two.envoys[1].await_ready();
-    all_answer("a request goes through", Some(()), || two.call());
-    two.serves();
-    let failed = || two.envoys[1].metrics().sum("envoy_filesystem_write_failed", "");
-    eventually("it counts what it cannot write", || (failed() > 0.0).then_some(()));
-    two.serves();
+    for envoy in envoys("a_full_disk_under_the_access_log") {
+        let world = World::new();
+        let agent = world.dev_agent("n1");
+        let mut two = Two::start(&world, &agent, &envoy, ["", ""]);
+        two.envoys[1].process().kill9();
+        let who = ["-sidecar-for=web", "-admin-access-log-path=/dev/full"].map(str::to_owned);
+        two.envoys[1] = EnvoyProcess::start_as(&world, &agent, &envoy, &who, &DRAIN);
+        two.envoys[1].await_ready();
+        all_answer("a request goes through", Some(()), || two.call());
+        two.serves();
+        let failed = || two.envoys[1].metrics().sum("envoy_filesystem_write_failed", "");
+        eventually("it counts what it cannot write", || (failed() > 0.0).then_some(()));
+        two.serves();
+    }
 }
 
 /// That what the page names exists, `cargo xtask tidy` checks.
