@@ -111,7 +111,9 @@ pub(super) fn outbound(name: String, own: Cluster, mesh: &MeshSide<'_>) -> Resou
         Cluster::Failover { members, connect_timeout } => failover(name, &members, connect_timeout),
         Cluster::Given(own, mut given) => {
             given.expect(&proof(&own, mesh));
-            given.resource().with_child(ResourceType::Endpoint, name)
+            let is_discovered = given.is_discovered();
+            let resource = given.resource();
+            if is_discovered { resource.with_child(ResourceType::Endpoint, name) } else { resource }
         }
     }
 }

@@ -4,6 +4,7 @@
 //! service into a cluster. One that cannot be read is left out, and nothing takes its place.
 
 use concord_envoy_proto::envoy::config::cluster::v3::Cluster;
+use concord_envoy_proto::envoy::config::cluster::v3::cluster::DiscoveryType;
 use concord_envoy_proto::envoy::config::core::v3::TransportSocket;
 use concord_envoy_proto::envoy::config::listener::v3::{Filter, Listener};
 use concord_envoy_proto::envoy::extensions::filters::network::http_connection_manager::v3::{
@@ -113,6 +114,15 @@ impl Given {
         let routes = self.routes();
         let resource = Resource::of(self.name, written::pack(&self.message));
         routes.into_iter().fold(resource, |own, name| own.with_child(ResourceType::Route, name))
+    }
+
+    /// Whether Envoy asks for the instances of this cluster by its name.
+    pub(super) fn is_discovered(&self) -> bool {
+        let kind = self.message.get_field_by_name("type").and_then(|own| own.as_enum_number());
+        let config = self.message.get_field_by_name("eds_cluster_config");
+        let asks_for = config.and_then(|own| string(own.as_message()?, "service_name")).unwrap_or_default();
+        let is_own_name = asks_for.is_empty() || asks_for == self.name;
+        kind == Some(DiscoveryType::Eds.into()) && is_own_name
     }
 
     /// Puts TLS and the rules into every filter chain: those for requests into its manager, or, where it has none, those

@@ -151,7 +151,11 @@ fn local(own: &LocalJwks) -> Option<DataSource> {
     let specifier = if own.jwks.is_empty() {
         Specifier::Filename(own.filename.clone())
     } else {
-        Specifier::InlineBytes(from_base64(&own.jwks)?)
+        // Envoy takes both alike; a text can be read where its configuration is shown.
+        match String::from_utf8(from_base64(&own.jwks)?) {
+            Ok(text) => Specifier::InlineString(text),
+            Err(other) => Specifier::InlineBytes(other.into_bytes()),
+        }
     };
     Some(DataSource { specifier: Some(specifier), ..DataSource::default() })
 }

@@ -210,6 +210,26 @@ fn n_292_what_cannot_be_read_is_missing_and_nothing_takes_its_place() {
 }
 
 #[test]
+fn a_listener_waits_for_no_instances_of_a_cluster_that_asks_for_none() {
+    let children = |changed: Value| {
+        let mut own: Value = serde_json::from_str(&cluster(&sni())).unwrap();
+        own.as_object_mut().unwrap().extend(changed.as_object().unwrap().clone());
+        let built = built(&json!({}), vec![db(&json!({"envoy_cluster_json": own.to_string()}))]);
+        assert_eq!(built.unserved, []);
+        let listener = built.resources.find(ResourceType::Listener, "db:127.0.0.1:9191").unwrap();
+        assert!(listener.clusters.contains(&sni()));
+        built.resources.find(ResourceType::Cluster, &sni()).unwrap().children.clone()
+    };
+    let asked = [(ResourceType::Endpoint, sni())];
+    assert_eq!(children(json!({})), asked);
+    assert_eq!(children(json!({"type": "STATIC"})), []);
+    assert_eq!(children(json!({"type": "STRICT_DNS"})), []);
+    let named = |name: &str| json!({"eds_cluster_config": {"service_name": name, "eds_config": {"ads": {}}}});
+    assert_eq!(children(named(&sni())), asked);
+    assert_eq!(children(named("other")), []);
+}
+
+#[test]
 fn n_293_a_cluster_of_an_operator_still_demands_the_identity_of_the_service() {
     let built = built(&json!({}), vec![db(&json!({"envoy_cluster_json": cluster(&sni())}))]);
     assert_eq!(built.unserved, []);
