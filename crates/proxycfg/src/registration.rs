@@ -64,9 +64,7 @@ pub enum ProxyFault {
     #[error("not available yet: Proxy.Expose.Checks; name the paths in Proxy.Expose.Paths")]
     ExposedChecks,
     /// An exposed path has no path, no port, or the port of another one.
-    #[error(
-        "Proxy.Expose.Paths: {0:?} needs a path that begins with a slash, and ports of its own (ListenerPort, LocalPathPort)"
-    )]
+    #[error("Proxy.Expose.Paths: {0:?} needs a Path, and a ListenerPort of its own")]
     ExposedPath(String),
     /// An exposed path has a protocol without paths.
     #[error("Proxy.Expose.Paths: the protocol of {0:?} must be http or http2")]
@@ -186,7 +184,8 @@ fn faults_of_exposed(expose: &Expose) -> Vec<ProxyFault> {
     let mut ports = BTreeSet::new();
     for own in &expose.paths {
         let is_new = own.listener_port != 0 && ports.insert(own.listener_port);
-        if !is_new || own.local_path_port == 0 || !own.path.starts_with('/') {
+        // Where a path leads nowhere, as one without a slash or LocalPathPort, it alone is not served.
+        if !is_new || own.path.is_empty() {
             faults.push(ProxyFault::ExposedPath(own.path.clone()));
         }
         if !["", "http", "http2"].iter().any(|known| own.protocol.eq_ignore_ascii_case(known)) {

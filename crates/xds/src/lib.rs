@@ -20,4 +20,4 @@ mod resource;
 mod sidecar;
 
 pub use crate::resource::{Pool, Resource, ResourceSet, ResourceType, Version};
-pub use crate::sidecar::{Configuration, Fault, UNDERSTANDS, Unserved, Unsupported, sidecar};
+pub use crate::sidecar::{Configuration, Fault, HeaderFault, UNDERSTANDS, Unserved, Unsupported, sidecar};

@@ -8,6 +8,7 @@ mod cluster;
 mod endpoint;
 mod exposed;
 mod given;
+mod header;
 mod http;
 mod inbound;
 mod intentions;
@@ -27,6 +28,7 @@ use concord_proxycfg::{Feature, InboundListener, ListenerId, ProxySnapshot};
 
 pub use self::given::Fault;
 use self::given::{Given, Requests};
+pub use self::header::HeaderFault;
 use self::inbound::{Incoming, Timeouts};
 use self::observed::Observed;
 pub use self::outcome::{Configuration, Unserved, Unsupported};

@@ -1,7 +1,7 @@
 //! Paths of the local service that everybody may ask for, without the mesh's TLS: each has a listener of its own, which
 //! has this path and no other. One that comes from a check is for this machine alone.
 
-use concord_envoy_proto::envoy::config::core::v3::CidrRange;
+use concord_envoy_proto::envoy::config::core::v3::{CidrRange, Http2ProtocolOptions};
 use concord_envoy_proto::envoy::config::listener::v3::{FilterChain, FilterChainMatch};
 use concord_envoy_proto::envoy::config::route::v3::route::Action as RouteTo;
 use concord_envoy_proto::envoy::config::route::v3::route_action::ClusterSpecifier;
@@ -16,14 +16,19 @@ use concord_envoy_proto::envoy::extensions::filters::network::http_connection_ma
 use concord_model::proxy::ExposedPath;
 use concord_proxycfg::{InboundListener, LocalTarget, ProxySnapshot};
 
-use super::observed::Observed;
-use super::outcome::Configuration;
+use super::observed::{self, Observed};
+use super::outcome::{Configuration, Unserved};
 use super::{cluster, listener, manager, requests};
 use crate::names;
 use crate::resource::ResourceType;
 
 /// The addresses of this machine, as seen from itself.
 const LOOPBACK: [(&str, u32); 2] = [("127.0.0.0", 8), ("::1", 128)];
+
+/// What a path needs that requests can have.
+const NO_SLASH: &str = "Path must begin with a slash";
+/// What a path needs to lead somewhere.
+const NO_PORT: &str = "LocalPathPort must name a port of the service";
 
 /// Adds the listeners and clusters of all exposed paths. `local` is the cluster of the local service.
 pub(super) fn add(
@@ -36,11 +41,18 @@ pub(super) fn add(
     for own in &snapshot.proxy.exposed {
         let is_main = match &inbound.local {
             Some(LocalTarget::Tcp { port, .. }) => *port == own.local_path_port,
-            Some(LocalTarget::Unix { .. }) | None => false,
+            // A service at a socket has no port, and its paths name none.
+            Some(LocalTarget::Unix { .. }) => own.local_path_port == 0,
+            None => false,
         };
+        let lacks = if own.path.starts_with('/') { NO_PORT } else { NO_SLASH };
+        if lacks == NO_SLASH || (!is_main && own.local_path_port == 0) {
+            built.unserved.push(Unserved::Exposed { path: own.path.clone(), lacks });
+            continue;
+        }
         let mut to = local.to_owned();
         if !is_main {
-            let is_http2 = own.protocol.eq_ignore_ascii_case("http2");
+            let is_http2 = is_http2(own);
             let cluster = cluster::exposed(own.local_path_port, inbound, is_http2);
             to.clone_from(&cluster.name);
             built.resources.insert(ResourceType::Cluster, cluster);
@@ -55,6 +67,10 @@ pub(super) fn add(
         let resource = listener::exposed(&inbound.bind, own, chain, observed).naming([to]);
         built.resources.insert(ResourceType::Listener, resource);
     }
+}
+
+fn is_http2(own: &ExposedPath) -> bool {
+    own.protocol.eq_ignore_ascii_case("http2")
 }
 
 fn manage(own: &ExposedPath, cluster: &str, observed: &Observed) -> HttpConnectionManager {
@@ -86,6 +102,9 @@ fn manage(own: &ExposedPath, cluster: &str, observed: &Observed) -> HttpConnecti
         route_specifier: Some(RouteSpecifier::RouteConfig(routes)),
         // No caller is trusted to steer this proxy.
         internal_address_config: Some(InternalAddressConfig::default()),
+        http2_protocol_options: is_http2(own).then(Http2ProtocolOptions::default),
+        // Who asks here is no part of the mesh, whose traces the settings of the proxy are about.
+        tracing: Some(observed::by_caller()),
         ..manager::by_routes(name.clone(), name, manager::only_router(), observed)
     }
 }

@@ -54,7 +54,7 @@ impl Observed {
 }
 
 /// Whether a request is traced is decided by who sends it.
-fn by_caller() -> Tracing {
+pub(super) fn by_caller() -> Tracing {
     Tracing { random_sampling: Some(Percent { value: 0.0 }), ..Tracing::default() }
 }
 

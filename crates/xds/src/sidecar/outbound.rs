@@ -110,7 +110,8 @@ impl<'a> Upstream<'a> {
         let led_to = cluster.as_ref().map_or(needed, |own| own.name.clone());
         self.add_all_clusters(cluster, clusters, built);
         if self.chain.protocol.is_http() {
-            built.resources.insert(ResourceType::Route, route::configuration(self.listener, self.chain));
+            let routes = route::configuration(self.listener, self.chain, &mut built.unserved);
+            built.resources.insert(ResourceType::Route, routes);
         }
         let resource = match listener {
             Some(given) if self.chain.protocol.is_http() => given.resource(),

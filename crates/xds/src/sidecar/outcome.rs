@@ -4,6 +4,7 @@ use concord_model::sni::SniError;
 use concord_proxycfg::{ListenerId, MixedSections, Refusal, UpstreamId};
 
 use super::given::Fault;
+use super::header::HeaderFault;
 use crate::access_log::FormatFault;
 use crate::resource::ResourceSet;
 
@@ -44,6 +45,28 @@ pub enum Unserved {
         upstream: UpstreamId,
         /// The key.
         key: &'static str,
+    },
+    /// A change of a header that Envoy would not make. All else of the entry counts.
+    #[error("upstream {upstream}: {at}: {field} of {header:?} is left out: {fault}")]
+    Header {
+        /// The upstream.
+        upstream: UpstreamId,
+        /// What says so: fields of entries.
+        at: String,
+        /// The list within them.
+        field: String,
+        /// The header.
+        header: String,
+        /// Why.
+        fault: HeaderFault,
+    },
+    /// An exposed path that leads nowhere. The others are served.
+    #[error("Proxy.Expose.Paths: {path:?} is not served: {lacks}")]
+    Exposed {
+        /// The path.
+        path: String,
+        /// What would have to be there.
+        lacks: &'static str,
     },
     /// The chain of an upstream is not one that entries make.
     #[error("upstream {upstream}: it has no discovery chain")]

@@ -2,8 +2,6 @@
 
 use std::time::Duration;
 
-use concord_envoy_proto::envoy::config::core::v3::header_value_option::HeaderAppendAction;
-use concord_envoy_proto::envoy::config::core::v3::{HeaderValue, HeaderValueOption};
 use concord_envoy_proto::envoy::config::route::v3::header_matcher::HeaderMatchSpecifier;
 use concord_envoy_proto::envoy::config::route::v3::query_parameter_matcher::QueryParameterMatchSpecifier;
 use concord_envoy_proto::envoy::config::route::v3::route::Action;
@@ -20,24 +18,30 @@ use concord_envoy_proto::envoy::config::route::v3::{
 use concord_envoy_proto::envoy::r#type::matcher::v3::string_matcher::MatchPattern;
 use concord_envoy_proto::envoy::r#type::matcher::v3::{RegexMatcher, StringMatcher};
 use concord_model::Timeout;
-use concord_model::chain::{ChainNode, ChainSplit, CompiledChain, NextNode};
+use concord_model::chain::{ChainNode, ChainSplit, CompiledChain, NextNode, Origin};
 use concord_model::entry::{
-    self, HashField, HeaderModifiers, HttpRouteMatch, LoadBalancer, RetryCondition, RouteDestination,
-    RouteHeader, RouteQueryParam,
+    self, HashField, HttpRouteMatch, LoadBalancer, RetryCondition, RouteDestination, RouteHeader,
+    RouteQueryParam,
 };
-use concord_proxycfg::OutboundListener;
+use concord_proxycfg::{OutboundListener, UpstreamId};
 
 use super::address;
+use super::header::{self, LeftOut};
+use super::outcome::Unserved;
 use crate::names;
 use crate::resource::Resource;
 
 /// The routes of an upstream, in one virtual host for all hosts.
-pub(super) fn configuration(listener: &OutboundListener, chain: &CompiledChain) -> Resource {
+pub(super) fn configuration(
+    listener: &OutboundListener,
+    chain: &CompiledChain,
+    unserved: &mut Vec<Unserved>,
+) -> Resource {
     let name = listener.upstream.to_string();
     let host = VirtualHost {
         name: host(&name, chain),
         domains: vec!["*".to_owned()],
-        routes: routes(chain),
+        routes: routes(chain, &mut Told { upstream: &listener.upstream, unserved }),
         ..VirtualHost::default()
     };
     let clusters: Vec<_> = host.routes.iter().flat_map(clusters_of).collect();
@@ -67,10 +71,31 @@ fn clusters_of(route: &Route) -> Vec<String> {
     }
 }
 
-fn routes(chain: &CompiledChain) -> Vec<Route> {
+/// Where it is told which changes of headers are left out.
+struct Told<'a> {
+    upstream: &'a UpstreamId,
+    unserved: &'a mut Vec<Unserved>,
+}
+
+impl Told<'_> {
+    /// Tells what is left out of this list of changes, which stands in this field of what these entries say.
+    fn leave_out(&mut self, left_out: Vec<LeftOut>, origins: &[Origin], field: &str) {
+        for (list, header, fault) in left_out {
+            let at = origins.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+            let (upstream, field) = (self.upstream.clone(), format!("{field}.{list}"));
+            let told = Unserved::Header { upstream, at, field, header, fault };
+            // Several routes may lead to the same splitter.
+            if !self.unserved.contains(&told) {
+                self.unserved.push(told);
+            }
+        }
+    }
+}
+
+fn routes(chain: &CompiledChain, told: &mut Told<'_>) -> Vec<Route> {
     let start = chain.nodes.get(&chain.start.key);
     let Some(ChainNode::Router(router)) = start else {
-        let mut action = action(chain, &chain.start);
+        let mut action = action(chain, &chain.start, told);
         if let Some(ChainNode::Resolver(node)) = start {
             action.timeout = limit(node.request_timeout);
         }
@@ -79,9 +104,9 @@ fn routes(chain: &CompiledChain) -> Vec<Route> {
     let each = router.routes.iter().map(|own| {
         let entry::Route { matching, destination } = &own.definition;
         let http = matching.as_ref().and_then(|matching| matching.http.as_ref());
-        let mut route = route(http.map_or_else(all_requests, matches), action(chain, &own.next));
+        let mut route = route(http.map_or_else(all_requests, matches), action(chain, &own.next, told));
         if let Some(destination) = destination {
-            apply(destination, &mut route);
+            apply(destination, own.origin.as_slice(), &mut route, told);
         }
         route
     });
@@ -93,13 +118,13 @@ fn route(matching: RouteMatch, action: RouteAction) -> Route {
 }
 
 /// Where requests go from here: to the cluster of a resolver, or to those of a splitter by weight.
-fn action(chain: &CompiledChain, next: &NextNode) -> RouteAction {
+fn action(chain: &CompiledChain, next: &NextNode, told: &mut Told<'_>) -> RouteAction {
     let (cluster, balancer) = match chain.nodes.get(&next.key) {
         Some(ChainNode::Resolver(node)) => {
             (ClusterSpecifier::Cluster(names::cluster(chain, &node.target)), node.load_balancer.as_ref())
         }
         Some(ChainNode::Splitter(node)) => {
-            let clusters = node.splits.iter().filter_map(|split| part(chain, split)).collect();
+            let clusters = node.splits.iter().filter_map(|split| part(chain, split, told)).collect();
             let weighted = WeightedCluster { clusters, ..WeightedCluster::default() };
             (ClusterSpecifier::WeightedClusters(weighted), node.load_balancer.as_ref())
         }
@@ -110,12 +135,15 @@ fn action(chain: &CompiledChain, next: &NextNode) -> RouteAction {
     RouteAction { cluster_specifier: Some(cluster), hash_policy, ..RouteAction::default() }
 }
 
-fn part(chain: &CompiledChain, split: &ChainSplit) -> Option<ClusterWeight> {
+fn part(chain: &CompiledChain, split: &ChainSplit, told: &mut Told<'_>) -> Option<ClusterWeight> {
     let ChainNode::Resolver(node) = chain.nodes.get(&split.next.key)? else { return None };
+    let (mut of_request, mut of_response) = (Vec::new(), Vec::new());
     let (request_headers_to_add, request_headers_to_remove) =
-        headers(split.definition.request_headers.as_ref());
+        header::changed(split.definition.request_headers.as_ref(), &mut of_request);
     let (response_headers_to_add, response_headers_to_remove) =
-        headers(split.definition.response_headers.as_ref());
+        header::changed(split.definition.response_headers.as_ref(), &mut of_response);
+    told.leave_out(of_request, &split.origins, "RequestHeaders");
+    told.leave_out(of_response, &split.origins, "ResponseHeaders");
     Some(ClusterWeight {
         name: names::cluster(chain, &node.target),
         weight: Some(u32::try_from(split.weight.hundredths()).unwrap_or_default()),
@@ -127,11 +155,14 @@ fn part(chain: &CompiledChain, split: &ChainSplit) -> Option<ClusterWeight> {
     })
 }
 
-fn apply(destination: &RouteDestination, route: &mut Route) {
-    let (add, remove) = headers(destination.request_headers.as_ref());
+fn apply(destination: &RouteDestination, origins: &[Origin], route: &mut Route, told: &mut Told<'_>) {
+    let (mut of_request, mut of_response) = (Vec::new(), Vec::new());
+    let (add, remove) = header::changed(destination.request_headers.as_ref(), &mut of_request);
     (route.request_headers_to_add, route.request_headers_to_remove) = (add, remove);
-    let (add, remove) = headers(destination.response_headers.as_ref());
+    let (add, remove) = header::changed(destination.response_headers.as_ref(), &mut of_response);
     (route.response_headers_to_add, route.response_headers_to_remove) = (add, remove);
+    told.leave_out(of_request, origins, "Destination.RequestHeaders");
+    told.leave_out(of_response, origins, "Destination.ResponseHeaders");
     let Some(Action::Route(action)) = &mut route.action else { return };
     action.prefix_rewrite.clone_from(&destination.prefix_rewrite);
     action.timeout = limit(destination.request_timeout);
@@ -167,19 +198,6 @@ fn retries(destination: &RouteDestination) -> Option<RetryPolicy> {
     })
 }
 
-/// Headers to add or replace, and headers to remove.
-fn headers(modifiers: Option<&HeaderModifiers>) -> (Vec<HeaderValueOption>, Vec<String>) {
-    let Some(HeaderModifiers { add, set, remove }) = modifiers else { return Default::default() };
-    let option = |(key, value): (&String, &String), append: HeaderAppendAction| HeaderValueOption {
-        header: Some(HeaderValue { key: key.clone(), value: value.clone(), ..HeaderValue::default() }),
-        append_action: append.into(),
-        ..HeaderValueOption::default()
-    };
-    let added = add.iter().map(|one| option(one, HeaderAppendAction::AppendIfExistsOrAdd));
-    let replaced = set.iter().map(|one| option(one, HeaderAppendAction::OverwriteIfExistsOrAdd));
-    (added.chain(replaced).collect(), remove.clone())
-}
-
 fn all_requests() -> RouteMatch {
     RouteMatch { path_specifier: Some(PathSpecifier::Prefix("/".to_owned())), ..RouteMatch::default() }
 }
@@ -194,7 +212,7 @@ fn matches(http: &HttpRouteMatch) -> RouteMatch {
     } else {
         PathSpecifier::Prefix("/".to_owned())
     };
-    let mut headers: Vec<_> = http.header.iter().map(header).collect();
+    let mut headers: Vec<_> = http.header.iter().map(matched).collect();
     if !http.methods.is_empty() {
         let methods: Vec<_> = http.methods.iter().map(|method| method.as_str()).collect();
         let pattern = text(MatchPattern::SafeRegex(RegexMatcher { regex: methods.join("|") }));
@@ -213,7 +231,7 @@ fn matches(http: &HttpRouteMatch) -> RouteMatch {
     }
 }
 
-fn header(own: &RouteHeader) -> HeaderMatcher {
+fn matched(own: &RouteHeader) -> HeaderMatcher {
     let specifier = if !own.exact.is_empty() {
         HeaderMatchSpecifier::StringMatch(text(MatchPattern::Exact(own.exact.clone())))
     } else if !own.regex.is_empty() {

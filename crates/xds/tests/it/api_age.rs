@@ -10,10 +10,11 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use concord_model::intention::Action;
-use concord_model::proxy::{AccessLogSink, AccessLogs, Upstream};
+use concord_model::proxy::{AccessLogSink, AccessLogs, Expose, ExposedPath, Upstream};
 use concord_xds::bootstrap::version::Version;
 use concord_xds::{Configuration, ResourceType, sidecar};
 use prost::Message;
+use serde_json::json;
 
 use crate::envoy::{Case, skipped};
 use crate::random::Random;
@@ -29,7 +30,7 @@ fn of_upstream(config: &str) -> Upstream {
 }
 
 /// Entries and upstreams that bring every kind of resource, and every part of one.
-fn scenarios() -> Vec<(Told, Upstream, &'static str)> {
+fn scenarios() -> Vec<(Told, Upstream, String)> {
     let plain = Told::default;
     let http = || plain().write("proxy-defaults", "global", r#"{"config": {"protocol": "http"}}"#);
     let with_instances =
@@ -42,7 +43,11 @@ fn scenarios() -> Vec<(Told, Upstream, &'static str)> {
         "failover": {"*": {"service": "other"}}, "connect_timeout": 3000000000}"#;
     let splits =
         r#"{"splits": [{"weight": 50, "service_subset": "v1"}, {"weight": 50, "service_subset": "v2"}]}"#;
-    vec![
+    let limits_of_tls = r#"{"tls_min_version": "TLSv1_2", "tls_max_version": "TLSv1_3",
+        "cipher_suites": ["TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256", "TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256"]}"#;
+    let tls = format!(r#"{{"tls": {{"incoming": {limits_of_tls}, "outgoing": {limits_of_tls}}}}}"#);
+    let all = vec![
+        (plain().write("mesh", "mesh", &tls), of_upstream("{}"), "{}"),
         (plain(), of_upstream("{}"), "{}"),
         (with_instances(plain()), of_upstream(limits), inbound),
         (
@@ -61,7 +66,50 @@ fn scenarios() -> Vec<(Told, Upstream, &'static str)> {
             of_upstream("{}"),
             "{}",
         ),
-    ]
+    ];
+    let owned = |(told, own, config): (Told, Upstream, &str)| (told, own, config.to_owned());
+    all.into_iter().map(owned).chain([written("tcp"), written("http")]).collect()
+}
+
+/// What operators write themselves, for a service of this protocol.
+fn written(protocol: &str) -> (Told, Upstream, String) {
+    let filters = "type.googleapis.com/envoy.extensions.filters";
+    let carry = json!({"name": "tcp", "typed_config": {"@type": format!("{filters}.network.tcp_proxy.v3.TcpProxy"),
+        "stat_prefix": "own", "cluster": "local_app"}});
+    let manager = format!("{filters}.network.http_connection_manager.v3.HttpConnectionManager");
+    let router =
+        json!({"name": "router", "typed_config": {"@type": format!("{filters}.http.router.v3.Router")}});
+    let manage = json!({"name": "http", "typed_config": {"@type": manager, "stat_prefix": "own",
+        "route_config": {"name": "own"}, "http_filters": [router]}});
+    let listener = |port: u16| {
+        json!({"@type": "type.googleapis.com/envoy.config.listener.v3.Listener", "name": format!("own-{port}"),
+            "address": {"socket_address": {"address": "127.0.0.1", "port_value": port}},
+            "filter_chains": [{"filters": [manage]}], "default_filter_chain": {"filters": [carry]}})
+        .to_string()
+    };
+    let cluster = |name: &str| {
+        let ads = json!({"eds_config": {"ads": {}, "resource_api_version": "V3"}});
+        json!({"@type": "type.googleapis.com/envoy.config.cluster.v3.Cluster", "name": name, "type": "EDS",
+            "connect_timeout": "1s", "eds_cluster_config": ads})
+        .to_string()
+    };
+    let tracing =
+        json!({"@type": format!("{manager}.Tracing"), "random_sampling": {"value": 10.0}}).to_string();
+    let config = json!({"protocol": protocol, "envoy_public_listener_json": listener(21000),
+        "envoy_local_cluster_json": cluster("local_app"), "envoy_listener_tracing_json": tracing});
+    let own = json!({"envoy_listener_json": listener(9191), "envoy_cluster_json": cluster("own")});
+    (Told::default(), of_upstream(&own.to_string()), config.to_string())
+}
+
+/// Paths without TLS, one of them of another port and protocol.
+fn exposed() -> Option<Box<Expose>> {
+    let path = |listener_port: u16, local_path_port: u16, protocol: &str| ExposedPath {
+        path: "/health".to_owned(),
+        protocol: protocol.to_owned(),
+        parsed_from_check: protocol.is_empty(),
+        ..ExposedPath { listener_port, local_path_port, ..ExposedPath::default() }
+    };
+    Some(Box::new(Expose { checks: false, paths: vec![path(21500, 8080, ""), path(21501, 9000, "http2")] }))
 }
 
 fn logs() -> Vec<Option<Box<AccessLogs>>> {
@@ -86,8 +134,10 @@ fn told(version: Option<Version>) -> Vec<Configuration> {
         for logs in logs() {
             let mut instance = world::sidecar(vec![own.clone()]);
             let proxy = instance.proxy.as_mut().unwrap();
-            (proxy.config, proxy.access_logs) = (settings(config), logs);
-            all.push(sidecar(&told.snapshot(instance, Action::Deny), version).unwrap());
+            (proxy.config, proxy.access_logs, proxy.expose) = (settings(&config), logs, exposed());
+            let built = sidecar(&told.snapshot(instance, Action::Deny), version).unwrap();
+            assert_eq!(built.unserved, [], "all of it is told");
+            all.push(built);
         }
     }
     all

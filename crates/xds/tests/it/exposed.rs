@@ -78,4 +78,51 @@ fn a_path_of_a_service_that_speaks_http_2_is_asked_for_in_it() {
     let built = built(vec![grpc]);
     let cluster: Cluster = message(&built.resources, ResourceType::Cluster, "exposed_cluster_9000");
     assert_eq!(cluster.typed_extension_protocol_options.len(), 1);
+    let listeners: Vec<_> = built.resources.of(ResourceType::Listener).map(|own| own.name.clone()).collect();
+    let own: Listener = message(&built.resources, ResourceType::Listener, &listeners[0]);
+    assert!(taken(&own).1.http2_protocol_options.is_some());
+}
+
+#[test]
+fn n_351_a_path_that_leads_nowhere_is_told_and_the_others_are_served() {
+    let built =
+        built(vec![path("/ready", 21500, 0), path("health", 21501, 8080), path("/live", 21502, 8080)]);
+    let names: Vec<_> = built.resources.of(ResourceType::Listener).map(|own| own.name.clone()).collect();
+    assert_eq!(names, ["exposed_path_live:0.0.0.0:21502", "public_listener:0.0.0.0:21000"]);
+    let told: Vec<_> = built.unserved.iter().map(ToString::to_string).collect();
+    assert_eq!(
+        told,
+        [
+            "Proxy.Expose.Paths: \"/ready\" is not served: LocalPathPort must name a port of the service",
+            "Proxy.Expose.Paths: \"health\" is not served: Path must begin with a slash",
+        ]
+    );
+}
+
+#[test]
+fn a_path_of_a_service_at_a_socket_names_no_port() {
+    let mut instance = world::sidecar(vec![]);
+    let proxy = instance.proxy.as_mut().unwrap();
+    (proxy.local_service_port, proxy.local_service_socket_path) = (0, "/run/web".to_owned());
+    proxy.expose = Some(Box::new(Expose { checks: false, paths: vec![path("/h", 21500, 0)] }));
+    let built = sidecar(&snapshot(instance, vec![], Action::Deny, vec![]), NEWEST).unwrap();
+    assert_eq!(built.unserved, []);
+    let own = built.resources.find(ResourceType::Listener, "exposed_path_h:0.0.0.0:21500").unwrap();
+    assert!(own.clusters.contains("local_app"), "{:?}", own.clusters);
+}
+
+#[test]
+fn requests_for_an_exposed_path_are_no_traces_of_the_mesh() {
+    let mut instance = world::sidecar(vec![]);
+    let proxy = instance.proxy.as_mut().unwrap();
+    let tracing = serde_json::json!({
+        "@type": "type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager.Tracing",
+        "random_sampling": { "value": 10 } });
+    proxy.config.insert("envoy_listener_tracing_json".to_owned(), tracing.to_string().into());
+    proxy.expose = Some(Box::new(Expose { checks: false, paths: vec![path("/h", 21500, 8080)] }));
+    let built = sidecar(&snapshot(instance, vec![], Action::Deny, vec![]), NEWEST).unwrap();
+    assert_eq!(built.unserved, []);
+    let own: Listener = message(&built.resources, ResourceType::Listener, "exposed_path_h:0.0.0.0:21500");
+    let sampled = taken(&own).1.tracing.and_then(|own| own.random_sampling);
+    assert_eq!(sampled.map(|own| own.value), Some(0.0), "who asks decides");
 }

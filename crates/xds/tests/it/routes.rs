@@ -183,6 +183,38 @@ fn a_router_s_routes_keep_their_order_and_conditions() {
     assert!(action_of(second).timeout.is_none() && action_of(second).retry_policy.is_none());
 }
 
+#[test]
+fn n_350_changes_of_headers_that_envoy_would_refuse_are_left_out_and_told() {
+    let said = r#"{"routes": [{"destination": {
+        "request_headers": {"add": {"x-a": "100%", "host": "b"}, "remove": [":path", "x-r"]},
+        "response_headers": {"set": {"x y": "1", "x-b": "1\n2", "x-c": "%PROTOCOL%"}}}}]}"#;
+    let splits = r#"{"splits": [{"weight": 100, "request_headers": {"set": {":authority": "b"}}}]}"#;
+    let told = http().write("service-router", "db", said).write("service-splitter", "db", splits);
+    let built = built(&told);
+    let route = &routes(&built)[0];
+    let pairs = |all: &[HeaderValueOption]| {
+        let pair = |own: &HeaderValueOption| own.header.clone().map(|own| (own.key, own.value)).unwrap();
+        all.iter().map(pair).collect::<Vec<_>>()
+    };
+    let owned = |name: &str, value: &str| vec![(name.to_owned(), value.to_owned())];
+    assert_eq!(pairs(&route.request_headers_to_add), owned("x-a", "100%%"));
+    assert_eq!(route.request_headers_to_remove, ["x-r"]);
+    assert_eq!(pairs(&route.response_headers_to_add), owned("x-c", "%PROTOCOL%"));
+    assert_eq!(parts(route).clusters[0].request_headers_to_add, []);
+    let said: Vec<_> = built.unserved.iter().map(ToString::to_string).collect();
+    let expected = [
+        "Splits[0] of service-splitter \"db\": RequestHeaders.Set of \":authority\"",
+        "Routes[0] of service-router \"db\": Destination.RequestHeaders.Add of \"host\"",
+        "Routes[0] of service-router \"db\": Destination.RequestHeaders.Remove of \":path\"",
+        "Routes[0] of service-router \"db\": Destination.ResponseHeaders.Set of \"x y\"",
+        "Routes[0] of service-router \"db\": Destination.ResponseHeaders.Set of \"x-b\"",
+    ];
+    assert_eq!(said.len(), expected.len(), "{said:#?}");
+    for told in expected {
+        assert!(said.iter().any(|one| one.contains(told)), "{told}: {said:#?}");
+    }
+}
+
 fn action_of(route: &Route) -> &RouteAction {
     action(route)
 }

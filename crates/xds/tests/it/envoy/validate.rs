@@ -44,7 +44,9 @@ const ENTRIES: [(&str, &[&str]); 3] = [
         &[
             r#"{"routes": [{"match": {"http": {"path_regex": "/r.*", "header": [{"name": "x-p", "prefix": "v"}],
             "query_param": [{"name": "q", "exact": "1"}]}}, "destination": {"service": "api", "num_retries": 2,
-            "retry_on_status_codes": [503], "request_timeout": 3000000000}},
+            "retry_on_status_codes": [503], "request_timeout": 3000000000,
+            "request_headers": {"add": {"x-part": "100%", ":path": "/"}, "set": {"x-of": "50% of %PROTOCOL%", "host": "b"},
+            "remove": ["x-c", "Host"]}, "response_headers": {"set": {"x-b": "%lower% %REQ(:PATH):9% %A( %", "a b": "c"}}}},
             {"match": {"http": {"path_prefix": "/a/"}}, "destination": {"service": "api", "prefix_rewrite": "/"}}]}"#,
         ],
     ),
