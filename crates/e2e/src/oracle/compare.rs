@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use super::dump::{REFUSED, Resources};
+use super::dump::{REFUSED, Resources, UNPLAYED};
 
 /// What one of two has not.
 const NOTHING: &str = "–";
@@ -22,17 +22,22 @@ pub(super) struct Difference {
 pub(super) fn differences(ours: &Resources, theirs: &Resources) -> Vec<Difference> {
     let mut found = Vec::new();
     // Of a scenario that somebody does not play nothing else is known.
-    let who = match (ours.get(REFUSED), theirs.get(REFUSED)) {
+    let who = match (ours.get(UNPLAYED), theirs.get(UNPLAYED)) {
         (None, None) => None,
-        (Some(_), None) => Some("refused by ours"),
-        (None, Some(_)) => Some("refused by theirs"),
-        (Some(_), Some(_)) => Some("refused by both"),
+        (Some(_), None) => Some("not played by ours"),
+        (None, Some(_)) => Some("not played by theirs"),
+        (Some(_), Some(_)) => Some("not played by both"),
     };
     if let Some(who) = who {
-        return vec![difference(who, shown(ours.get(REFUSED)), shown(theirs.get(REFUSED)))];
+        return vec![difference(who, shown(ours.get(UNPLAYED)), shown(theirs.get(UNPLAYED)))];
     }
     for name in keys(ours.keys(), theirs.keys()) {
-        compare(&name, ours.get(&name), theirs.get(&name), &mut found);
+        let (ours, theirs) = (ours.get(&name), theirs.get(&name));
+        match name.starts_with(REFUSED) && ours == theirs {
+            // Nothing is known then of what both would have been given.
+            true => found.push(difference(&format!("{name} by both"), shown(ours), shown(theirs))),
+            false => compare(&name, ours, theirs, &mut found),
+        }
     }
     found
 }
@@ -125,6 +130,16 @@ mod tests {
         check(json!({ "a": 1 }), json!({ "a": 1 }), &[]);
         check(json!({ "a": 1, "b": {} }), json!({ "a": 2 }), &[("x.a", "1", "2"), ("x.b", "{}", NOTHING)]);
         check(json!({ "l": [1, 2] }), json!({ "l": [1] }), &[("x.l[1]", "2", NOTHING)]);
+    }
+
+    #[test]
+    fn what_envoy_refuses_of_both_is_no_agreement() {
+        let refused: Resources = [(format!("{REFUSED}[x]"), json!("no keys"))].into();
+        let found = differences(&refused, &refused);
+        assert_eq!(
+            found,
+            [difference("refused by Envoy[x] by both", "no keys".to_owned(), "no keys".to_owned())]
+        );
     }
 
     #[test]

@@ -13,18 +13,33 @@ use crate::http::Reply;
 /// Resources by kind and name.
 pub(super) type Resources = BTreeMap<String, Value>;
 
-/// What there is instead of resources if a scenario was not played.
-pub(super) const REFUSED: &str = "refused";
+/// What there is instead of resources if a scenario was not played, and why.
+pub(super) const UNPLAYED: &str = "unplayed";
 
-/// What stands for a call that was refused.
+/// What stands for a call that the agent refused.
 pub(super) fn refused(path: &str, reply: &Reply) -> Resources {
-    [(REFUSED.to_owned(), json!({ "path": path, "status": reply.status, "why": reply.body }))].into()
+    [(UNPLAYED.to_owned(), json!({ "path": path, "status": reply.status, "refused": reply.body }))].into()
 }
 
-/// What stands for an Envoy that did not start.
-pub(super) fn unstarted(why: &str) -> Resources {
-    [(REFUSED.to_owned(), json!({ "why": why }))].into()
+/// What stands for an Envoy that served nothing.
+pub(super) fn unstarted(why: &str, log: &str) -> Resources {
+    [(UNPLAYED.to_owned(), json!({ "why": why, "log": log.trim() }))].into()
 }
+
+/// What Envoy says in its log of updates that it refuses, by the kind of their resources.
+pub(super) fn refusals(log: &str) -> Resources {
+    let told = log.lines().filter_map(|line| line.split_once(REJECTED));
+    let by_kind = told.filter_map(|(before, why)| {
+        let kind = before.rsplit_once("type.googleapis.com/")?.1;
+        Some((format!("{REFUSED}[{kind}]"), json!(why)))
+    });
+    by_kind.collect()
+}
+
+/// What Envoy refuses of what it is given.
+pub(super) const REFUSED: &str = "refused by Envoy";
+/// How Envoy's log tells a refusal: after the kind of the resources, and before its words.
+const REJECTED: &str = " rejected: ";
 
 /// The resources of a dump.
 pub(super) fn resources(dump: &Value, grpc: u16, admin: u16) -> Resources {
@@ -38,7 +53,7 @@ pub(super) fn resources(dump: &Value, grpc: u16, admin: u16) -> Resources {
                 let held = held.split('.').fold(own, |own, key| &own[key]);
                 insert(&mut all, kind, held);
                 if let Some(error) = own.get("error_state") {
-                    insert(&mut all, "rejected", &json!({ "name": own["name"], "why": error["details"] }));
+                    insert(&mut all, REFUSED, &json!({ "name": own["name"], "why": error["details"] }));
                 }
             }
         }
@@ -164,5 +179,20 @@ fn masked(mut own: Value, grpc: u16, admin: u16) -> Value {
 fn mask_authority(value: &mut Value) {
     if let Some(text) = value["inline_string"].as_str() {
         *value = json!({ "inline_string": text.trim().replace("\r\n", "\n") });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_envoy_refuses_is_told_in_its_words() {
+        let log = "[a][warning][config] [x.cc:1] delta config for type.googleapis.com/envoy.config.listener.v3.Listener \
+                   rejected: Error adding/updating listener(s) a: no cluster\n[b][info] all is well";
+        let words = json!("Error adding/updating listener(s) a: no cluster");
+        let expected = [("refused by Envoy[envoy.config.listener.v3.Listener]".to_owned(), words)];
+        assert_eq!(refusals(log), expected.into());
+        assert_eq!(refusals("[a][warning] nothing of the kind"), Resources::new());
     }
 }

@@ -31,9 +31,7 @@ const KNOWN: &[Known] = &[
     known("….routes_by_discovery", "…", "–", ROUTES),
     known("….route_config.validate_clusters", "true", "–", ROUTES),
     known("bootstrap.dynamic_resources…initial_metadata", "–", "[{\"key\":\"x-consul-token\"}]", NO_TOKEN),
-    known("bootstrap.layered_runtime…match_headers_individually", "false", "–", JUDGED),
     known("….http_filters[envoy.filters.http.rbac].typed_config.rules.…", "–", "…", JUDGED),
-    known("….http_filters[envoy.filters.http.rbac].typed_config.rules", "…", "…", JUDGED),
     known("….virtual_hosts[public_listener].routes[…].match.…", "…", "…", JUDGED),
     known("….virtual_hosts[public_listener].routes[…].typed_per_filter_config", "…", "–", JUDGED),
     known("….virtual_hosts[public_listener].routes[…]", "…", "–", JUDGED),
@@ -49,7 +47,10 @@ const KNOWN: &[Known] = &[
     known("listener[public_listener:…].transport_socket_connect_timeout", "10s", "–", HANDSHAKES),
     known("….principal_name.safe_regex.regex", "^spiffe://…\\.consul/…", "^spiffe://….consul/…", DOTS),
     known("….http_filters[envoy.filters.http.header_to_metadata]", "–", "…", METADATA),
-    known("refused by ours", "…not available yet…", "–", NOT_BUILT),
+    known("….providers.…require_expiration", "true", "–", EXPIRING),
+    known("….providers.…clock_skew_seconds", "…", "–", AS_SAID),
+    known("….providers.…jwt_cache_config", "…", "–", AS_SAID),
+    known("….providers.…remote_jwks.http_uri.timeout", "…", "…", AS_SAID),
 ];
 
 const SECRETS: &str = "certificates come as secrets, so that a new one drains no listener";
@@ -64,8 +65,9 @@ const RESUMED: &str = "no session is resumed";
 const CALLERS: &str = "a caller must show the certificate of a service of the trust domain";
 const HANDSHAKES: &str = "a handshake has a time limit";
 const DOTS: &str = "a dot in a name is a dot in a pattern";
+const EXPIRING: &str = "a token without an end is none";
+const AS_SAID: &str = "what a jwt-provider says of times and caches is told as it is";
 const METADATA: &str = "the identity of the caller is no metadata of requests";
-const NOT_BUILT: &str = "not built yet, and said to be";
 
 /// The entry that names a difference.
 pub(super) fn find(one: &Difference) -> Option<&'static Known> {

@@ -12,14 +12,12 @@ use crate::agent::{Agent, AgentOptions};
 use crate::binary::binary;
 use crate::differ::wipe;
 use crate::http::Http;
-use crate::patience::{eventually, pick_port};
+use crate::patience::{HANG, eventually, pick_port};
 use crate::process::Process;
 use crate::world::World;
 
 /// Time between two looks at an Envoy.
 const LOOK: Duration = Duration::from_millis(150);
-/// Time within which an Envoy must serve.
-const START: Duration = Duration::from_secs(10);
 /// How many looks in a row must see the same.
 const CALM: u32 = 4;
 
@@ -122,7 +120,10 @@ impl Party {
         process.kill9();
         let all = process.log();
         let _ = std::fs::write(&self.log, &all);
-        told.or_else(|why| Ok(dump::unstarted(&format!("{why}: {}", all.trim()))))
+        match told {
+            Ok(told) => Ok(told.into_iter().chain(dump::refusals(&all)).collect()),
+            Err(why) => Ok(dump::unstarted(&why, &all)),
+        }
     }
 
     fn command(&self, envoy: &Path, scenario: &Scenario) -> Command {
@@ -135,14 +136,18 @@ impl Party {
         command
     }
 
-    /// Waits until Envoy serves and nothing changes any more.
+    /// Waits until Envoy serves and nothing changes any more. An Envoy that refuses what it is given serves, too; one that
+    /// waits for something that does not come serves after its own limit for that.
     fn look(&self, process: &mut Process) -> Result<Resources, String> {
         let admin = Http::new(SocketAddr::from(([127, 0, 0, 1], self.admin)));
         let began = Instant::now();
         let (mut last, mut calm) = (Resources::new(), 0);
         while calm < CALM {
-            if process.ended().is_some() || began.elapsed() > START {
-                return Err("Envoy does not serve".to_owned());
+            if let Some(status) = process.ended() {
+                return Err(format!("Envoy ended: {status}"));
+            }
+            if began.elapsed() > HANG {
+                return Err("Envoy was not ready in time".to_owned());
             }
             thread::sleep(LOOK);
             let get = |path| admin.try_send("GET", path, None).ok().filter(|reply| reply.status == 200);

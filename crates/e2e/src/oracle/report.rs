@@ -22,6 +22,8 @@ pub struct Report {
     groups: BTreeMap<(String, &'static str), Group>,
     met: Vec<&'static Known>,
     lines: String,
+    /// Whether every scenario was played to a reference: then each entry of the table must have named something.
+    is_whole: bool,
 }
 
 #[derive(Debug)]
@@ -33,6 +35,11 @@ struct Group {
 }
 
 impl Report {
+    /// Before anything was played. A whole run plays every scenario to a reference.
+    pub(super) fn of_run(is_whole: bool) -> Self {
+        Self { is_whole, ..Self::default() }
+    }
+
     /// Counts a scenario and its differences.
     pub(super) fn add(&mut self, scenario: &'static str, ours: &Resources, theirs: &Resources) {
         let found = differences(ours, theirs);
@@ -82,6 +89,16 @@ impl Report {
     pub fn groups(&self) -> (usize, usize) {
         (self.groups.len(), self.groups.values().filter(|group| group.known.is_none()).count())
     }
+
+    /// The entries of the table of known differences that name nothing any more.
+    pub fn superfluous(&self) -> Vec<String> {
+        known::others(&self.met).filter(|_| self.is_whole).map(ToString::to_string).collect()
+    }
+
+    /// Whether there is no unknown difference, and no known one that is none.
+    pub fn is_clean(&self) -> bool {
+        self.groups().1 == 0 && self.superfluous().is_empty()
+    }
 }
 
 /// A path without the names of resources and the positions in lists. Names of Envoy's own stay.
@@ -114,9 +131,8 @@ impl fmt::Display for Report {
         for (reason, (groups, count)) in by_reason {
             writeln!(f, "  {count:>6}  in {groups} groups: {reason}")?;
         }
-        writeln!(f, "entries of the table of known differences that named none:")?;
-        for known in known::others(&self.met) {
-            writeln!(f, "          {known}")?;
+        for entry in self.superfluous() {
+            writeln!(f, "an entry of the table of known differences names none; take it out: {entry}")?;
         }
         writeln!(f, "other differences:")?;
         for ((kind, _), group) in self.groups.iter().filter(|(_, group)| group.known.is_none()) {
@@ -133,5 +149,19 @@ impl fmt::Display for Report {
             "{scenarios} scenarios, {alike} alike; {all} groups of differences: {} known, {unknown} not",
             all - unknown
         )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_known_difference_that_is_none_is_told_once_all_was_played() {
+        let part = Report::of_run(false);
+        assert!(part.is_clean() && part.superfluous().is_empty());
+        let whole = Report::of_run(true);
+        assert!(!whole.is_clean());
+        assert!(whole.to_string().contains("names none; take it out: "), "{whole}");
     }
 }

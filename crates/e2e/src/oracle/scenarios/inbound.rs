@@ -106,7 +106,8 @@ fn requests() -> Vec<Scenario> {
 }
 
 fn tokens() -> Vec<Scenario> {
-    let keys = "eyJrZXlzIjpbXX0=";
+    // One symmetric key: without any that it can use, Envoy refuses the listener.
+    let keys = "eyJrZXlzIjpbeyJrdHkiOiJvY3QiLCJhbGciOiJIUzI1NiIsImtpZCI6ImsiLCJrIjoiTURFeU16UTFOamM0T1dGaVkyUmxaakF4TWpNME5UWTNPRGxoWW1Oa1pXWSJ9XX0=";
     let provider = |name: &str, rest: Value| {
         let mut own = json!({ "Issuer": format!("https://{name}.example") });
         own.as_object_mut()
