@@ -14,7 +14,7 @@ mod load;
 mod mesh;
 
 use std::path::PathBuf;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use self::change::Change;
 use self::load::Asking;
@@ -43,8 +43,10 @@ pub struct Churn {
 pub struct Churned {
     /// Number of answers by status.
     pub answers: Vec<(u16, u64)>,
-    /// Number of changes by what they are.
-    pub changes: Vec<(&'static str, usize)>,
+    /// Number of changes by what they are, and the time until they had arrived, together.
+    pub changes: Vec<(&'static str, usize, Duration)>,
+    /// Number of requests a second that were answered.
+    pub per_second: f64,
     /// Answers that nothing explains, and requests without an answer.
     pub unexpected: Vec<String>,
     /// What long-lived Envoys know otherwise than fresh ones.
@@ -61,20 +63,26 @@ impl Churn {
         eprintln!("seed {}", self.seed);
         let world = World::new();
         let mut mesh = Meshed::start(&world, &self.envoy);
+        let began = Instant::now();
         let asking = Asking::start(mesh.upstream(), self.per_second, mesh.history());
         let mut chance = Chance::of_seed(self.seed);
         let mut made = std::collections::BTreeMap::new();
         for at in 0..self.changes {
             let change = Change::draw(&mut chance, &mesh.now());
-            *made.entry(change.name()).or_insert(0) += 1;
+            let changing = Instant::now();
             mesh.make(at, &change);
+            let (count, took) = made.entry(change.name()).or_insert((0, Duration::ZERO));
+            (*count, *took) = (*count + 1, *took + changing.elapsed());
             std::thread::sleep(PAUSE);
         }
         let (answers, unexpected) = asking.finish();
         let total: u64 = answers.iter().map(|(_, count)| count).sum();
+        let per_second = total as f64 / began.elapsed().as_secs_f64();
         figure("churn, requests answered", total as f64, "");
+        figure("churn, requests answered a second", per_second, "1/s");
         let differences = mesh.compare_with_fresh(&world, &self.envoy);
-        Churned { answers, changes: made.into_iter().collect(), unexpected, differences }
+        let changes = made.into_iter().map(|(name, (count, took))| (name, count, took)).collect();
+        Churned { answers, changes, per_second, unexpected, differences }
     }
 }
 

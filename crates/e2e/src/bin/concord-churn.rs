@@ -24,7 +24,13 @@ fn main() -> ExitCode {
         }
     };
     let churned = churn.run();
-    println!("changes: {:?}\nanswers: {:?}", churned.changes, churned.answers);
+    for (what, count, took) in &churned.changes {
+        println!(
+            "{count:>6}  {what}: {:.0} ms each until it had arrived",
+            took.as_secs_f64() * 1e3 / (*count).max(1) as f64
+        );
+    }
+    println!("answers: {:?}, {:.0} a second", churned.answers, churned.per_second);
     for what in churned.unexpected.iter().chain(&churned.differences) {
         println!("{what}");
     }
