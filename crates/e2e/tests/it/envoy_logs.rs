@@ -1,12 +1,16 @@
 //! The access logs of real Envoys: what is in them, and that they follow the entry.
 
 use std::path::Path;
+use std::time::Duration;
 
 use concord_e2e::{Agent, World, all_answer, eventually};
 use serde_json::{Value, json};
 
 use crate::envoy_routes::{Three, judge, write};
 use crate::envoy_sidecar::{Pair, envoys_by_feeds, intention, refused_nothing};
+
+/// Envoy writes what it logs at least once in a second.
+const FLUSHED: Duration = Duration::from_millis(1500);
 
 /// The lines of a log, as far as it has been written.
 fn lines(path: &Path) -> Vec<Value> {
@@ -75,6 +79,18 @@ fn a_file_has_a_line_for_each_request_and_follows_the_entry() {
             ask("/no");
             denied_by_rules(&first, "response_code_details")
         });
+        let mut round = 0;
+        eventually("each request has its line", || {
+            round += 1;
+            let paths: Vec<_> = (0..20).map(|at| format!("/yes/{round}/{at}")).collect();
+            assert!(paths.iter().all(|path| ask(path) == Some(200)));
+            std::thread::sleep(FLUSHED);
+            let told = lines(&first);
+            let is_told = |path: &String| {
+                told.iter().any(|line| line["path"] == *path && line["upstream_cluster"] == "local_app")
+            };
+            paths.iter().all(is_told).then_some(())
+        });
 
         let format = r#"{"where": "%REQ(:PATH)%", "code": "%RESPONSE_CODE%"}"#;
         let other = json!({ "Enabled": true, "Type": "file", "Path": second, "JSONFormat": format });
@@ -88,8 +104,7 @@ fn a_file_has_a_line_for_each_request_and_follows_the_entry() {
         eventually("no log is written any more", || {
             let before = std::fs::metadata(&second).expect("it is there").len();
             three.ask("GET", "/yes/3", &[]);
-            // Envoy writes at least once in a second.
-            std::thread::sleep(std::time::Duration::from_millis(1500));
+            std::thread::sleep(FLUSHED);
             (std::fs::metadata(&second).expect("it is there").len() == before).then_some(())
         });
         refused_nothing(&agent, &three.envoys);
@@ -105,9 +120,7 @@ fn a_file_has_a_line_for_each_connection() {
         logged(&agent, "tcp", json!({ "Enabled": true, "Type": "file", "Path": log }));
         let pair = Pair::start(&world, &agent, &envoy, feed);
         eventually("a message goes through", || pair.call().ok());
-        let line = has_line(&log, &[("upstream_cluster", json!("local_app"))], || {
-            let _ = pair.call();
-        });
+        let line = has_line(&log, &[("upstream_cluster", json!("local_app"))], || ());
         assert_eq!(line["bytes_received"], 5, "{line}");
         intention(&agent, "deny");
         pair.refuses_all();
