@@ -41,12 +41,14 @@ impl Feed {
 
     /// Starts the Envoy of an instance.
     pub fn start(self, world: &World, agent: &Agent, envoy: &Path, id: &str, args: &[&str]) -> EnvoyProcess {
+        EnvoyProcess::start_as(world, agent, envoy, &self.sidecar(id), args)
+    }
+
+    /// The flags of `connect envoy` that name the sidecar of an instance.
+    pub fn sidecar(self, id: &str) -> Vec<String> {
         match self {
-            Self::Agent => EnvoyProcess::start(world, agent, envoy, id, args),
-            Self::Catalog => {
-                let who = [format!("-proxy-id={id}-sidecar-proxy"), format!("-node-name={NODE}")];
-                EnvoyProcess::start_as(world, agent, envoy, &who, args)
-            }
+            Self::Agent => vec![format!("-sidecar-for={id}")],
+            Self::Catalog => vec![format!("-proxy-id={id}-sidecar-proxy"), format!("-node-name={NODE}")],
         }
     }
 

@@ -5,13 +5,13 @@ use std::path::Path;
 use std::process::Command;
 
 use concord_e2e::{
-    Agent, AgentOptions, EnvoyProcess, Http, Mesh, Process, Scrape, Teller, World, all_answer, ask, binary,
-    eventually, pick_port, ran,
+    Agent, AgentOptions, EnvoyProcess, Feed, Http, Mesh, Process, Scrape, Teller, World, all_answer, ask,
+    binary, eventually, pick_port, ran,
 };
 use serde_json::{Value, json};
 
 use crate::chains::rotate;
-use crate::envoy_sidecar::{DRAIN, envoys};
+use crate::envoy_sidecar::{DRAIN, envoys, envoys_by_feeds};
 
 const PAGE: &str = include_str!("../../../../docs/envoy-failures.md");
 const ROOT: &str = "9d1a1c1e-7a0e-4f0b-9a53-4a1f6f0e8c11";
@@ -25,7 +25,7 @@ struct Two {
 }
 
 impl Two {
-    fn start(world: &World, agent: &Agent, envoy: &Path, tokens: [&str; 2]) -> Self {
+    fn start(world: &World, agent: &Agent, envoy: &Path, feed: Feed, tokens: [&str; 2]) -> Self {
         let http = match tokens {
             ["", _] => agent.http(),
             _ => agent.http().with_token(ROOT),
@@ -39,8 +39,8 @@ impl Two {
                 "web" => json!([{ "DestinationName": "api", "LocalBindPort": port }]),
                 _ => json!([]),
             };
-            http.put("/v1/agent/service/register", &Mesh::service(name, service.addr(), upstreams)).ok();
-            envoys.push(start(world, agent, envoy, name, token));
+            feed.register(&http, &Mesh::service(name, service.addr(), upstreams));
+            envoys.push(start(world, agent, envoy, feed, name, token));
             services.push(service);
         }
         envoys.iter_mut().for_each(EnvoyProcess::await_ready);
@@ -74,8 +74,9 @@ impl Two {
     }
 }
 
-fn start(world: &World, agent: &Agent, envoy: &Path, service: &str, token: &str) -> EnvoyProcess {
-    let who = [format!("-sidecar-for={service}"), format!("-token={token}")];
+fn start(world: &World, agent: &Agent, envoy: &Path, feed: Feed, service: &str, token: &str) -> EnvoyProcess {
+    let mut who = feed.sidecar(service);
+    who.push(format!("-token={token}"));
     EnvoyProcess::start_as(world, agent, envoy, &who, &DRAIN)
 }
 
@@ -105,10 +106,10 @@ fn token(agent: &Agent, service: &str) -> (String, String) {
 
 #[test]
 fn a_refused_resource_is_told_with_its_entry_and_traffic_goes_on_until_a_change_heals_it() {
-    for envoy in envoys("a_refused_resource_is_told") {
+    for (envoy, feed) in envoys_by_feeds("a_refused_resource_is_told") {
         let world = World::new();
         let mut agent = world.dev_agent("n1");
-        let two = Two::start(&world, &agent, &envoy, ["", ""]);
+        let two = Two::start(&world, &agent, &envoy, feed, ["", ""]);
         two.write(&router("%NO_SUCH_FIELD%"));
         let told = two.status("web-sidecar-proxy", |all| all["Proxies"][0]["State"] == "rejected");
         let one = &told["Proxies"][0]["Rejections"][0];
@@ -145,14 +146,14 @@ fn a_refused_resource_is_told_with_its_entry_and_traffic_goes_on_until_a_change_
 
 #[test]
 fn a_deleted_token_ends_the_stream_and_traffic_goes_on_as_it_was() {
-    for envoy in envoys("a_deleted_token_ends_the_stream") {
+    for (envoy, feed) in envoys_by_feeds("a_deleted_token_ends_the_stream") {
         let world = World::new();
         let agent = strict(&world);
         let ((_, api), (accessor, web)) = (token(&agent, "api"), token(&agent, "web"));
         let root = agent.http().with_token(ROOT);
         let allow = "/v1/connect/intentions/exact?source=web&destination=api";
         root.put(allow, &json!({ "Action": "allow" })).ok();
-        let mut two = Two::start(&world, &agent, &envoy, [&api, &web]);
+        let mut two = Two::start(&world, &agent, &envoy, feed, [&api, &web]);
         root.send("DELETE", &format!("/v1/acl/token/{accessor}"), None).ok();
         let told =
             two.status("web-sidecar-proxy", |all| !all["Ended"].as_array().expect("a list").is_empty());
@@ -168,7 +169,7 @@ fn a_deleted_token_ends_the_stream_and_traffic_goes_on_as_it_was() {
 
         root.put(allow, &json!({ "Action": "allow" })).ok();
         two.envoys[1].process().kill9();
-        two.envoys[1] = start(&world, &agent, &envoy, "web", &token(&agent, "web").1);
+        two.envoys[1] = start(&world, &agent, &envoy, feed, "web", &token(&agent, "web").1);
         two.envoys[1].await_ready();
         all_answer("a request goes through", Some(()), || two.call());
     }
@@ -219,10 +220,10 @@ fn an_envoy_with_a_wrong_token_gets_no_listener_and_says_why() {
 
 #[test]
 fn an_envoy_that_finds_no_agent_waits_for_it() {
-    for envoy in envoys("an_envoy_that_finds_no_agent") {
+    for (envoy, feed) in envoys_by_feeds("an_envoy_that_finds_no_agent") {
         let world = World::new();
         let mut agent = world.agent("n1", AgentOptions::default());
-        let two = Two::start(&world, &agent, &envoy, ["", ""]);
+        let two = Two::start(&world, &agent, &envoy, feed, ["", ""]);
         let body = Mesh::service("late", ([127, 0, 0, 1], 1).into(), json!([]));
         two.http.put("/v1/agent/service/register", &body).ok();
         let admin = SocketAddr::from(([127, 0, 0, 1], pick_port()));
@@ -260,10 +261,10 @@ fn an_envoy_that_finds_no_agent_waits_for_it() {
 
 #[test]
 fn an_envoy_that_starts_anew_gets_what_has_changed_meanwhile() {
-    for envoy in envoys("an_envoy_that_starts_anew") {
+    for (envoy, feed) in envoys_by_feeds("an_envoy_that_starts_anew") {
         let world = World::new();
         let agent = world.dev_agent("n1");
-        let mut two = Two::start(&world, &agent, &envoy, ["", ""]);
+        let mut two = Two::start(&world, &agent, &envoy, feed, ["", ""]);
         two.envoys[1].process().kill9();
         let told =
             two.status("web-sidecar-proxy", |all| !all["Ended"].as_array().expect("a list").is_empty());
@@ -271,7 +272,7 @@ fn an_envoy_that_starts_anew_gets_what_has_changed_meanwhile() {
         assert!(two.call().is_none(), "its port is closed");
         rotate(&two.http);
         two.write(&router("later"));
-        two.envoys[1] = start(&world, &agent, &envoy, "web", "");
+        two.envoys[1] = start(&world, &agent, &envoy, feed, "web", "");
         two.envoys[1].await_ready();
         let told = two.status("web-sidecar-proxy", |all| all["Proxies"][0]["State"] == "acknowledged");
         assert_eq!(told["Ended"], json!([]));
@@ -285,12 +286,13 @@ fn an_envoy_that_starts_anew_gets_what_has_changed_meanwhile() {
 
 #[test]
 fn a_full_disk_under_the_access_log_costs_no_request() {
-    for envoy in envoys("a_full_disk_under_the_access_log") {
+    for (envoy, feed) in envoys_by_feeds("a_full_disk_under_the_access_log") {
         let world = World::new();
         let agent = world.dev_agent("n1");
-        let mut two = Two::start(&world, &agent, &envoy, ["", ""]);
+        let mut two = Two::start(&world, &agent, &envoy, feed, ["", ""]);
         two.envoys[1].process().kill9();
-        let who = ["-sidecar-for=web", "-admin-access-log-path=/dev/full"].map(str::to_owned);
+        let mut who = feed.sidecar("web");
+        who.push("-admin-access-log-path=/dev/full".to_owned());
         two.envoys[1] = EnvoyProcess::start_as(&world, &agent, &envoy, &who, &DRAIN);
         two.envoys[1].await_ready();
         all_answer("a request goes through", Some(()), || two.call());
