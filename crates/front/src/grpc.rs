@@ -11,6 +11,7 @@
 mod frames;
 pub mod limits;
 mod messages;
+mod outgoing;
 mod progress;
 mod protobuf;
 mod public;

@@ -17,27 +17,26 @@ use std::convert::Infallible;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use concord_envoy_proto::envoy::service::discovery::v3::{DeltaDiscoveryRequest, DeltaDiscoveryResponse};
+use concord_envoy_proto::envoy::service::discovery::v3::DeltaDiscoveryRequest;
 use concord_model::Secret;
 use concord_proxycfg::{LeafFrom, Understood};
 use concord_rpc::grpc::{TOKEN_METADATA, status_of};
 use concord_rpc::{Attach, ProxyTarget, SnapshotSource};
-use concord_runtime::{BoxFuture, Clock, Scope, timeout};
+use concord_runtime::{Clock, Scope, timeout};
 use concord_xds::bootstrap::version::{Support, Version};
 use concord_xds::{Pool, UNDERSTANDS};
 use http::{HeaderMap, Request, Response};
 use parking_lot::Mutex;
 use tokio::sync::mpsc;
-use tokio_stream::wrappers::ReceiverStream;
 use tonic::body::Body;
 use tonic::codegen::StdError;
-use tonic::server::{Grpc, StreamingService};
 use tonic::{Status, Streaming};
 
 use self::follow::Follow;
 use self::node::EnvoyNode;
 use super::limits::{REQUEST_TIMEOUT, XDS_REQUEST_BYTES_MAX, XDS_RESPONSES};
-use super::protobuf::Protobuf;
+use super::outgoing::Outgoing;
+use super::protobuf::Half;
 use crate::ledger::{Ledger, ProxyKind};
 
 /// Path of the incremental method.
@@ -65,8 +64,6 @@ pub(super) struct Discovery {
     /// The resources of all Envoys.
     pool: Arc<Mutex<Pool>>,
 }
-
-type Responses = ReceiverStream<Result<DeltaDiscoveryResponse, Status>>;
 
 impl Discovery {
     pub(super) fn new(
@@ -97,12 +94,16 @@ impl Discovery {
         if let Err(error) = self.source.admit(token.clone()).await {
             return Ok(status_of(&error).into_http());
         }
-        let method = Method { discovery: self.clone(), token };
-        let codec = Protobuf::<DeltaDiscoveryResponse, DeltaDiscoveryRequest>::new();
-        let mut grpc = Grpc::new(codec)
-            .max_decoding_message_size(XDS_REQUEST_BYTES_MAX)
-            .max_encoding_message_size(concord_rpc::grpc::MESSAGE_BYTES_MAX);
-        Ok(grpc.streaming(method, request).await)
+        if is_compressed(request.headers()) {
+            return Ok(Status::unimplemented("compressed requests are not read").into_http());
+        }
+        let decoder = Half::<DeltaDiscoveryRequest>::default();
+        let requests =
+            Streaming::new_request(decoder, request.into_body(), None, Some(XDS_REQUEST_BYTES_MAX));
+        Ok(match self.begin(requests, token).await {
+            Ok(responses) => responses.into_response(),
+            Err(status) => status.into_http(),
+        })
     }
 
     /// Begins a stream: the first request says who asks.
@@ -110,7 +111,7 @@ impl Discovery {
         &self,
         mut requests: Streaming<DeltaDiscoveryRequest>,
         token: Option<Secret>,
-    ) -> Result<Responses, Status> {
+    ) -> Result<Outgoing, Status> {
         let late = |_| Status::deadline_exceeded("the first request took too long to arrive");
         let first = timeout(&*self.clock, REQUEST_TIMEOUT, requests.message()).await.map_err(late)??;
         let first =
@@ -121,12 +122,12 @@ impl Discovery {
         let understands = Understood::of(UNDERSTANDS);
         let attach = Attach { leaf: LeafFrom::Agent, tells_basis: true, ..Attach::new(proxy, understands) };
         let snapshots = self.source.attach(attach, token).await.map_err(|error| status_of(&error))?;
-        let (responses, stream) = mpsc::channel(XDS_RESPONSES);
+        let (responses, sent) = mpsc::channel(XDS_RESPONSES);
         let seat = self.ledger.begin(node.proxy.to_string(), ProxyKind::Envoy(node.version));
         let (scope, pool) = (self.scope.clone(), Arc::clone(&self.pool));
         let follow = Follow::new(node.proxy, node.version, responses, scope, pool, seat);
         self.scope.spawn("follow an Envoy", follow.run(first, requests, snapshots));
-        Ok(ReceiverStream::new(stream))
+        Ok(Outgoing::new(sent))
     }
 
     fn warn_of_untested(&self, version: Version) {
@@ -136,27 +137,15 @@ impl Discovery {
     }
 }
 
-/// The method, with the caller's token.
-struct Method {
-    discovery: Discovery,
-    token: Option<Secret>,
-}
-
-impl StreamingService<DeltaDiscoveryRequest> for Method {
-    type Response = DeltaDiscoveryResponse;
-    type ResponseStream = Responses;
-    type Future = BoxFuture<'static, Result<tonic::Response<Responses>, Status>>;
-
-    fn call(&mut self, request: tonic::Request<Streaming<DeltaDiscoveryRequest>>) -> Self::Future {
-        let (discovery, token) = (self.discovery.clone(), self.token.take());
-        Box::pin(async move { discovery.begin(request.into_inner(), token).await.map(tonic::Response::new) })
-    }
-}
-
 fn whole_state() -> Status {
     Status::unimplemented(
         "not available: StreamAggregatedResources (state of the world); set api_type DELTA_GRPC in ads_config",
     )
+}
+
+/// Whether the messages of a request may be compressed, as its headers say.
+fn is_compressed(headers: &HeaderMap) -> bool {
+    headers.get("grpc-encoding").is_some_and(|encoding| encoding != "identity")
 }
 
 /// The caller's token. One that cannot be read is no token at all, and not that of nobody.

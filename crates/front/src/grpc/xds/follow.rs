@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use concord_envoy_proto::envoy::service::discovery::v3::{DeltaDiscoveryRequest, DeltaDiscoveryResponse};
+use bytes::Bytes;
+use concord_envoy_proto::envoy::service::discovery::v3::DeltaDiscoveryRequest;
 use concord_model::InstanceId;
 use concord_proxycfg::ProxySnapshot;
 use concord_rpc::grpc::status_of;
@@ -16,9 +17,10 @@ use parking_lot::Mutex;
 use tokio::sync::mpsc;
 use tonic::{Status, Streaming};
 
+use crate::grpc::outgoing::framed;
 use crate::ledger::Seat;
 
-type Responses = mpsc::Sender<Result<DeltaDiscoveryResponse, Status>>;
+type Responses = mpsc::Sender<Result<Bytes, Status>>;
 
 /// One Envoy.
 pub(super) struct Follow {
@@ -113,7 +115,7 @@ impl Follow {
             match effect {
                 Effect::Send(response) => {
                     // If it cannot be sent, the next turn of the loop sees that Envoy is gone.
-                    let _ = self.responses.send(Ok(*response)).await;
+                    let _ = self.responses.send(Ok(framed(&*response)?)).await;
                 }
                 Effect::Refused { kind, names, words } => {
                     let (refused, kind) = (kind, kind.as_str());
