@@ -8,7 +8,7 @@
 
 use std::collections::BTreeMap;
 
-use concord_model::proxy::AccessLogs;
+use concord_model::proxy::{AccessLogs, Settings};
 use serde_json::Value;
 
 use crate::proxy::{AgentProxy, AgentUpstream, Expose, ExposedPath, MeshGateway, TransparentProxy};
@@ -151,6 +151,12 @@ impl<T: Hashed> Hashed for Vec<T> {
 }
 
 impl<T: Hashed> Hashed for BTreeMap<String, T> {
+    fn content_hash(&self) -> u64 {
+        self.iter().fold(0, |hash, (key, value)| hash ^ pair(key, value))
+    }
+}
+
+impl Hashed for Settings {
     fn content_hash(&self) -> u64 {
         self.iter().fold(0, |hash, (key, value)| hash ^ pair(key, value))
     }

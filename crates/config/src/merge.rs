@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use concord_model::proxy::Settings;
+
 /// Merges a later value into this one.
 pub(crate) trait Merge {
     fn merge(&mut self, later: Self);
@@ -16,6 +18,12 @@ impl<T> Merge for Option<T> {
 }
 
 impl<T> Merge for Vec<T> {
+    fn merge(&mut self, later: Self) {
+        self.extend(later);
+    }
+}
+
+impl Merge for Settings {
     fn merge(&mut self, later: Self) {
         self.extend(later);
     }

@@ -8,6 +8,7 @@ use concord_model::entry::{
     Entry, EntryKind, EntryName, ProxyDefaults, Record, ResolverTarget, ServiceResolver, ServiceSplitter,
     Split, Weight,
 };
+use concord_model::proxy::Settings;
 use concord_model::{Datacenter, ServiceName, ServiceRef, Stamp, TrustDomain};
 use divan::{Bencher, black_box};
 
@@ -27,7 +28,7 @@ fn record<T>(kind: EntryKind, name: &str, said: T) -> Record<T> {
 }
 
 fn entries(all: impl Iterator<Item = Entry>) -> Entries {
-    let config = BTreeMap::from([("protocol".to_owned(), "http".into())]);
+    let config = Settings::from([("protocol".to_owned(), "http".into())]);
     let said = ProxyDefaults { config, ..ProxyDefaults::default() };
     let proxies = Entry::ProxyDefaults(record(EntryKind::ProxyDefaults, "global", said));
     all.chain([proxies]).map(|entry| (entry.name(), Arc::new(entry))).collect()

@@ -1,11 +1,10 @@
 //! The protocol of a service, and which entry decides it. Chains, rules between entries, settings of proxies and
 //! explanations all ask here.
 
-use std::collections::BTreeMap;
-
 use concord_model::ServiceRef;
 use concord_model::chain::Origin;
 use concord_model::entry::{Entry, EntryKind, EntryName, Protocol, ProxyDefaults};
+use concord_model::proxy::Settings;
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -93,10 +92,9 @@ fn of_all(all: Option<&ProxyDefaults>) -> Spoken {
 }
 
 /// What the settings of all proxies say about the protocol, and by which key. Consul reads it in any case of letters.
-pub(crate) fn said_in(config: &BTreeMap<String, Value>) -> Option<(&String, &Value)> {
-    config
-        .get_key_value("protocol")
-        .or_else(|| config.iter().find(|(key, _)| key.eq_ignore_ascii_case("protocol")))
+pub(crate) fn said_in(config: &Settings) -> Option<(&String, &Value)> {
+    let is = |wanted: fn(&str) -> bool| config.iter().find(|(key, _)| wanted(key));
+    is(|key| key == "protocol").or_else(|| is(|key| key.eq_ignore_ascii_case("protocol")))
 }
 
 impl Default for Spoken {

@@ -1,12 +1,14 @@
 //! The configuration of proxies: kinds of services, upstreams, and opaque settings.
 
-use std::collections::BTreeMap;
+mod settings;
 
 use serde::{Deserialize, Serialize};
 
 use crate::is_default;
 use crate::name::{Datacenter, InstanceId, Namespace, Partition, Pattern, PeerName, ServiceName};
 use crate::words::words;
+
+pub use self::settings::{Pairs, Settings};
 
 /// The kind of a registered service.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
@@ -53,9 +55,6 @@ impl ServiceKind {
         }
     }
 }
-
-/// Free-form settings as the user wrote them.
-pub type Settings = BTreeMap<String, serde_json::Value>;
 
 /// The configuration of a proxy or gateway.
 #[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]

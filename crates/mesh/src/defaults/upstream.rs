@@ -8,7 +8,7 @@
 use std::collections::BTreeMap;
 
 use concord_model::entry::{PassiveHealthCheck, Protocol, UpstreamLimits, UpstreamOverride};
-use concord_model::proxy::{ProxyConfig, Upstream, UpstreamKind};
+use concord_model::proxy::{ProxyConfig, Settings, Upstream, UpstreamKind};
 use concord_model::{Namespace, Partition, Pattern, PeerName, ServiceName, ServiceRef};
 use serde_json::{Map, Value, json};
 
@@ -82,7 +82,7 @@ impl Target {
             local_bind_port: 0,
             local_bind_socket_path: String::new(),
             local_bind_socket_mode: String::new(),
-            config: BTreeMap::new(),
+            config: Settings::new(),
             mesh_gateway_mode: String::new(),
             centrally_configured: true,
         };

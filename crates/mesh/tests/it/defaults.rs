@@ -12,7 +12,7 @@ use concord_model::entry::*;
 use concord_model::intention::{
     Action, Decision, Destination, HttpPermission, Permission, ServiceIntentions,
 };
-use concord_model::proxy::{Expose, ExposedPath};
+use concord_model::proxy::{Expose, ExposedPath, Settings};
 use concord_model::{ServiceRef, Span, Stamp};
 use serde_json::json;
 
@@ -40,7 +40,7 @@ fn speaking(protocol: Protocol) -> ServiceDefaults {
 }
 
 fn all_speaking(protocol: &str) -> ProxyDefaults {
-    let config = BTreeMap::from([("protocol".to_owned(), json!(protocol))]);
+    let config = Settings::from([("protocol".to_owned(), json!(protocol))]);
     ProxyDefaults { config, ..ProxyDefaults::default() }
 }
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use concord_model::catalog::ServiceInstance;
-use concord_model::proxy::{Expose, ExposedPath, Upstream, UpstreamKind};
+use concord_model::proxy::{Expose, ExposedPath, Settings, Upstream, UpstreamKind};
 use concord_model::{Partition, PeerName};
 use concord_proxycfg::{
     BindAddress, Effect, Event, InboundListener, Leads, LocalTarget, OutboundListener, ProxyFault,
@@ -147,7 +147,7 @@ fn the_local_service_follows_the_registration() {
     proxy.local_service_port = 0;
     proxy.config = settings(r#"{"local_service_address": "[::1]:80"}"#);
     assert_eq!(inbound(instance.clone()).local, Some(LocalTarget::Tcp { host: "::1".to_owned(), port: 80 }));
-    instance.proxy.as_mut().unwrap().config.clear();
+    instance.proxy.as_mut().unwrap().config = Settings::new();
     assert_eq!(inbound(instance.clone()).local, None);
     instance.proxy.as_mut().unwrap().local_service_socket_path = "/run/app".to_owned();
     assert_eq!(inbound(instance).local, Some(LocalTarget::Unix { path: "/run/app".to_owned() }));

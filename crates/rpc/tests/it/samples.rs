@@ -203,5 +203,5 @@ pub(crate) fn service(text: &str) -> ServiceRef {
 /// Free-form settings with a value of every kind of JSON.
 pub(crate) fn settings() -> Settings {
     let nested = json!({ "list": [1, -1, u64::MAX, 2.5, 2.0, true, false, null, "", {}], "text": "x" });
-    BTreeMap::from([("nested".to_owned(), nested), ("protocol".to_owned(), json!("http"))])
+    Settings::from([("nested".to_owned(), nested), ("protocol".to_owned(), json!("http"))])
 }

@@ -15,7 +15,7 @@ use concord_model::intention::{
     Action, Decision, HeaderMatch, HeaderValueMatch, HttpPermission, JwtProviderRequirement, JwtRequirement,
     LegacyFields, PathMatch, Permission, ServiceIntentions,
 };
-use concord_model::proxy::{Expose, ExposedPath, ProxyConfig, ServiceKind, TransparentProxy};
+use concord_model::proxy::{Expose, ExposedPath, ProxyConfig, ServiceKind, Settings, TransparentProxy};
 use concord_model::token::Token;
 use concord_model::{CheckId, Span, Stamp, Timeout, Timestamp};
 use concord_state::command::*;
@@ -627,7 +627,7 @@ fn extension() -> EnvoyExtension {
     EnvoyExtension {
         name: "builtin/lua".to_owned(),
         required: true,
-        arguments: BTreeMap::from([("Script".to_owned(), serde_json::json!({ "a": [1, "x"] }))]),
+        arguments: Settings::from([("Script".to_owned(), serde_json::json!({ "a": [1, "x"] }))]),
         consul_version: ">= 1.15".to_owned(),
         envoy_version: "> 1.20".to_owned(),
     }
@@ -635,7 +635,7 @@ fn extension() -> EnvoyExtension {
 
 fn proxy_defaults() -> ProxyDefaults {
     ProxyDefaults {
-        config: BTreeMap::from([("protocol".to_owned(), serde_json::json!("grpc"))]),
+        config: Settings::from([("protocol".to_owned(), serde_json::json!("grpc"))]),
         mode: ProxyMode::Direct,
         mutual_tls_mode: MutualTlsMode::Strict,
         access_logs: AccessLogs {

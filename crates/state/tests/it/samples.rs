@@ -7,7 +7,7 @@ use concord_model::catalog::{
     Check, CheckStatus, Deregistration, Node, NodeScope, Registered, Registration, ServiceInstance,
 };
 use concord_model::intention::{Action, Decision, Destination, Source, SourceIntention};
-use concord_model::proxy::{ProxyConfig, ServiceKind};
+use concord_model::proxy::{ProxyConfig, ServiceKind, Settings};
 use concord_model::token::{AclPolicy, Identities, PolicyLink, Token};
 use concord_model::{
     CheckId, Datacenter, InstanceId, Namespace, NodeName, Partition, Pattern, ServiceName, ServiceRef, Stamp,
@@ -195,7 +195,7 @@ pub(crate) fn ca_config(provider: &str) -> CaConfig {
     CaConfig {
         cluster_id: uuid(9),
         provider: provider.to_owned(),
-        settings: BTreeMap::from([("LeafCertTTL".to_owned(), serde_json::json!("72h"))]),
+        settings: Settings::from([("LeafCertTTL".to_owned(), serde_json::json!("72h"))]),
         state: BTreeMap::new(),
         force_without_cross_signing: false,
         stamp: Stamp::default(),

@@ -158,7 +158,7 @@ fn proxies(words: &[&str]) -> ProxyDefaults {
     for one in words {
         match one.split_once('=') {
             None if *one == "direct" => said.transparent_proxy.dialed_directly = true,
-            None => drop(said.config.insert("protocol".to_owned(), json!(one))),
+            None => said.config.insert("protocol".to_owned(), json!(one)),
             Some(("gw", mode)) => said.mesh_gateway.mode = word(mode),
             Some((other, _)) => panic!("no setting {other}"),
         }

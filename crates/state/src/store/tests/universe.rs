@@ -130,7 +130,7 @@ fn upstream(name: ServiceName) -> Upstream {
         local_bind_port: 9000,
         local_bind_socket_path: String::new(),
         local_bind_socket_mode: String::new(),
-        config: BTreeMap::new(),
+        config: Default::default(),
         mesh_gateway_mode: String::new(),
         centrally_configured: false,
     }
@@ -294,7 +294,7 @@ fn config(force: bool) -> CaConfig {
     CaConfig {
         cluster_id: Uuid([7; 16]),
         provider: "consul".to_owned(),
-        settings: BTreeMap::new(),
+        settings: Default::default(),
         state: BTreeMap::new(),
         force_without_cross_signing: force,
         stamp: Stamp::default(),
