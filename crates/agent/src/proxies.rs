@@ -114,10 +114,8 @@ impl Proxies {
         let (messages, stream) = mpsc::channel(PROXY_MESSAGES);
         let feed = self.feed(&standing, source, token);
         let attached = Attached::new(self.clone(), (standing, feed), attach, follow, messages);
-        self.site.scope.spawn("follow a proxy", async move {
-            attached.run().await;
-            drop(permit);
-        });
+        let run = Box::new(attached).run();
+        self.site.scope.spawn("follow a proxy", run.map(move |()| drop(permit)));
         Ok(ReceiverStream::new(stream).boxed())
     }
 

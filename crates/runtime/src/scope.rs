@@ -145,13 +145,15 @@ impl Scope {
         let run = self.enter(name);
         let (hard, cut) = (self.inner.hard.clone(), task.cut.clone());
         let span = tracing::trace_span!("task", name = %run.name);
+        // In a box of its own: an `async` block has room for what it captures and again for what it awaits.
+        let work = Box::pin(AssertUnwindSafe(future).catch_unwind());
         let body = async move {
             let end = tokio::select! {
                 // Check the hard token first: a task that is always ready must end, too.
                 biased;
                 () = hard.cancelled() => Err(TaskEnd::Cut),
                 () = cut.cancelled() => Err(TaskEnd::Cut),
-                end = AssertUnwindSafe(future).catch_unwind() => end.map_err(|panic| run.panicked(panic.as_ref())),
+                end = work => end.map_err(|panic| run.panicked(panic.as_ref())),
             };
             drop(run);
             let _ = report.send(end);

@@ -48,14 +48,14 @@ macro_rules! answer_with {
         }
     };
     (@read $core:expr, $head:expr, $request:ident, $function:path) => {
-        $core.read($head, &$request, $function).await
+        Box::pin($core.read($head, &$request, $function)).await
     };
     (@study $core:expr, $head:expr, $request:ident, $function:path) => {
-        $core.study($head, $request, $function).await
+        Box::pin($core.study($head, $request, $function)).await
     };
     (@write $core:expr, $head:expr, $request:ident, $function:path) => {{
         let caller = $core.authorise($head, &$request.need()).await?;
-        $function($core.writing(&caller), $request).await
+        Box::pin($function($core.writing(&caller), $request)).await
     }};
 }
 

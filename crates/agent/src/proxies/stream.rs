@@ -108,7 +108,7 @@ impl Attached {
     }
 
     /// Runs until the proxy disconnects, its registration is removed, or it loses its rights.
-    pub(super) async fn run(mut self) {
+    pub(super) async fn run(mut self: Box<Self>) {
         if let Err(error) = self.serve().await {
             tracing::info!(proxy = %self.standing.id, feed = ?self.feed, %error, "closing the stream of a proxy");
             // The proxy may be gone, or its queue may be full; then the end of the stream tells it.
@@ -243,8 +243,13 @@ impl Attached {
             self.sent = Some(latest);
             self.due = None;
         }
+        let next = self.queued.pop_front();
+        if self.queued.is_empty() {
+            // A first snapshot has many sections, and the changes after it few.
+            self.queued.shrink_to_fit();
+        }
         let basis = || Some(SnapshotEvent::Basis(Arc::new(self.basis.as_mut()?.news(self.sent.as_deref())?)));
-        self.queued.pop_front().or_else(basis)
+        next.or_else(basis)
     }
 
     fn start_watch(&mut self, key: WatchKey) {

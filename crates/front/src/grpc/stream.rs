@@ -64,9 +64,9 @@ impl Streams {
         };
         let request = request.map(|body| Bounded { body, held: reading, pace });
         let Ok(response) = if is_discovery {
-            self.discovery.call(request).await
+            Box::pin(self.discovery.call(request)).await
         } else if is_public {
-            Ok(self.public.call(request).await)
+            Ok(Box::pin(self.public.call(request)).await)
         } else {
             self.service.call(request).await
         };
