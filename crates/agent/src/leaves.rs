@@ -247,7 +247,7 @@ impl LeafDriver {
 
     fn roots_changed(&mut self, roots: Arc<CaRoots>) -> Result<(), RpcError> {
         let identity = self.identity(&roots.trust_domain)?;
-        if self.host.as_ref().is_none_or(|host| *host.identity() != identity) {
+        if self.host.as_ref().is_none_or(|host| host.identity().service() != Some(&identity)) {
             let keys = Arc::clone(&self.leaves.keys);
             let behaviour = if self.leaves.site.config.dev { Config::dev() } else { Config::default() };
             self.host = Some(Host::new(identity, behaviour, keys));

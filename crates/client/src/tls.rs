@@ -27,6 +27,8 @@ pub struct TlsFiles {
     pub ca_file: Option<PathBuf>,
     /// Directory of such files; used if `ca_file` is not set.
     pub ca_path: Option<PathBuf>,
+    /// Trusted authorities that are in no file; used if neither `ca_file` nor `ca_path` is set.
+    pub authorities: Vec<CertificateDer<'static>>,
     /// PEM file with the client's certificate and intermediates.
     pub client_cert: Option<PathBuf>,
     /// PEM file with its private key.
@@ -148,6 +150,9 @@ fn authorities(files: &TlsFiles) -> Result<RootCertStore, TlsError> {
     let (certificates, place) = match (&files.ca_file, &files.ca_path) {
         (Some(file), _) => (certificates(file)?, file.display().to_string()),
         (None, Some(directory)) => (directory_certificates(directory)?, directory.display().to_string()),
+        (None, None) if !files.authorities.is_empty() => {
+            (files.authorities.clone(), "the mesh's roots".to_owned())
+        }
         (None, None) => match system_authorities() {
             Some(path) => (certificates(&path)?, path.display().to_string()),
             None => (Vec::new(), "the system's usual places".to_owned()),

@@ -7,6 +7,7 @@ pub(crate) mod envoy;
 mod interfaces;
 mod listen;
 mod logs;
+mod mesh_trust;
 pub(crate) mod node;
 mod notify;
 mod pid;

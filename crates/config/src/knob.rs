@@ -115,7 +115,7 @@ knobs! {
     "pid_file", "", "File that holds the process id.",
         |c| plain(c.agent.pid_file.as_deref().unwrap_or_default());
     "ports.grpc", "8502", "Port of gRPC in clear; where nothing is said only servers with connect listen, on this machine, and not beside a certificate for gRPC.", |c| plain(c.grpc.port);
-    "ports.grpc_tls", "-1", "Port of gRPC over TLS; 8503 on servers with a certificate for it.", |c| plain(c.grpc_tls.port);
+    "ports.grpc_tls", "8503", "Port of gRPC over TLS; 8503 on servers with a mesh or with a certificate for it.", |c| plain(c.grpc_tls.port);
     "ports.http", "8500", "Port of HTTP.", |c| plain(c.http.port);
     "ports.https", "-1", "Port of HTTP over TLS.", |c| plain(c.https.port);
     "ports.serf_lan", "8301", "Port of the LAN pool, as it is told; nothing listens at it yet.", |c| plain(c.agent.serf_lan);
@@ -205,8 +205,8 @@ macro_rules! tls_knobs {
                 $of,
                 "use_auto_cert",
                 "false",
-                "Whether the agent's own certificate is presented; not available yet",
-                |_| plain(false)
+                "Whether clients are told to come under TLS to the server's own certificate; only valid in tls.grpc",
+                |c| plain(c.tls.$block.auto_cert)
             ),
             tls_knob!(
                 $block,

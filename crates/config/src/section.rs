@@ -279,6 +279,8 @@ pub struct TlsListenerSection {
     pub addresses: Vec<ListenHost>,
     /// The port.
     pub port: Port,
+    /// Whether the operator asked for it. If not, the agent starts even if the port is in use.
+    pub asked_for: bool,
     /// Time limit of a client's handshake.
     pub handshake_timeout: Duration,
 }
@@ -311,6 +313,8 @@ pub struct TlsSection {
     pub min_version: TlsVersion,
     /// Cipher suites for TLS 1.2. Empty: all supported ones.
     pub cipher_suites: Vec<&'static str>,
+    /// Whether clients are told to come under TLS though the certificate is the server's own. Only for gRPC.
+    pub auto_cert: bool,
     /// Whether clients must present a certificate.
     pub verify_incoming: bool,
     /// Whether called servers must present a certificate; has no effect yet.

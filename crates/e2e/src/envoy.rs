@@ -27,6 +27,12 @@ impl EnvoyProcess {
 
     /// Starts the proxy that these flags of `connect envoy` name.
     pub fn start_as(world: &World, agent: &Agent, envoy: &Path, who: &[String], args: &[&str]) -> Self {
+        let who = [who, &[format!("-grpc-addr={}", agent.grpc_addr())]].concat();
+        Self::start_asking(world, agent, envoy, &who, args)
+    }
+
+    /// The same, without saying where the agent's gRPC port is. The command asks the agent, unless a flag says it.
+    pub fn start_asking(world: &World, agent: &Agent, envoy: &Path, who: &[String], args: &[&str]) -> Self {
         let admin = SocketAddr::from(([127, 0, 0, 1], pick_port()));
         let log = world.path(&format!("envoy-{}.log", admin.port()));
         let mut command = Command::new(binary());
@@ -35,7 +41,7 @@ impl EnvoyProcess {
             format!("-http-addr={}", agent.http_addr()),
             format!("-envoy-binary={}", envoy.display()),
         ]);
-        command.args([format!("-grpc-addr={}", agent.grpc_addr()), format!("-admin-bind={admin}")]);
+        command.arg(format!("-admin-bind={admin}"));
         command.args(["--", "--log-level", "info", "--concurrency", "1"]).args(args);
         Self { process: Process::start(&format!("envoy {}", who.join(" ")), &mut command, &log), admin }
     }

@@ -254,6 +254,12 @@ impl SpiffeId {
     }
 }
 
+impl From<ServiceIdentity> for SpiffeId {
+    fn from(identity: ServiceIdentity) -> Self {
+        Self::Service(identity)
+    }
+}
+
 impl fmt::Display for SpiffeId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

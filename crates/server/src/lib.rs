@@ -11,6 +11,7 @@
 
 mod ca;
 mod caller;
+mod certificate;
 mod config;
 mod endpoint;
 mod hub;
@@ -29,6 +30,7 @@ mod writing;
 
 pub use crate::ca::Aside;
 pub use crate::caller::AclSettings;
+pub use crate::certificate::{Names, Presented};
 pub use crate::config::{CaStart, ServerConfig};
 pub use crate::endpoint::LocalApi;
 pub use crate::live::LiveSettings;

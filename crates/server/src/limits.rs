@@ -48,6 +48,8 @@ pub(crate) const PROVIDER_TIME: Duration = Duration::from_secs(60);
 pub(crate) const PROVIDER_PAUSE_MIN: Duration = Duration::from_millis(200);
 /// Longest pause before a failed call is repeated. It is short compared with [`PROVIDER_TIME`].
 pub(crate) const PROVIDER_PAUSE_MAX: Duration = Duration::from_secs(5);
+/// Longest time between two checks of the wall clock by the keeper of the server's certificate: somebody may have set it.
+pub(crate) const CERTIFICATE_TICK_MAX: Duration = Duration::from_secs(10);
 /// How long a read of the roots waits for the first root of a new cluster.
 pub(crate) const FIRST_ROOT_HOLD: Duration = Duration::from_secs(5);
 

@@ -10,10 +10,12 @@ use concord_raft::{
 };
 use concord_rpc::RpcError;
 use concord_runtime::{BoxFuture, Scope, World};
+use tokio::sync::watch;
 use tracing::info;
 
 use crate::ca::CaHost;
 use crate::caller::Resolver;
+use crate::certificate::{self, Names, Presented};
 use crate::config::ServerConfig;
 use crate::endpoint::LocalApi;
 use crate::leader::clock_watch::ClockWatch;
@@ -142,6 +144,18 @@ impl Server {
             leader::own_node::ensure(&self.core).await?;
         }
         Ok(())
+    }
+
+    /// Keeps a certificate of this server's own with these names. The receiver has the current one; there is none before
+    /// the authority has signed the first, and none while the last one has expired. Without an authority there is never
+    /// one.
+    pub fn certificate(&self, names: Names) -> watch::Receiver<Option<Arc<Presented>>> {
+        let (told, receiver) = watch::channel(None);
+        if self.core.config.ca.enabled {
+            let keeper = certificate::keep(Arc::clone(&self.core), names, told);
+            self.core.scope.spawn("certificate of this server", keeper);
+        }
+        receiver
     }
 
     /// Changes how many entries lead to a snapshot, and how often this is checked.

@@ -5,7 +5,7 @@
 //!                                    └─► Task: the shell requests a signature, presents a leaf or reports
 //! ```
 //!
-//! The agent and the built-in proxy both keep leaves. Their shells differ: which servers they ask for signatures, to
+//! The agent, the built-in proxy and the server keep leaves. Their shells differ: which servers they ask for signatures, to
 //! whom they present a leaf, and how they report problems. A host has no clock: the shell passes the time, and sends
 //! [`Input::Tick`] at [`Host::timer`].
 
@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use concord_model::ca::{CaRoots, KeyKind, LeafCertificate};
-use concord_model::{Now, Secret, ServiceIdentity, SpiffeId};
+use concord_model::{Now, Secret, SpiffeId};
 
 use super::{Alarm, Attempt, Config, Effect, Event, Issued, Manager, SignFailure};
 use crate::csr::Csr;
@@ -65,7 +65,7 @@ pub enum Task {
 /// Keeps one identity supplied with leaves.
 #[derive(Debug)]
 pub struct Host {
-    identity: ServiceIdentity,
+    identity: SpiffeId,
     manager: Manager,
     maker: Arc<dyn KeyMaker>,
     making: HashMap<Attempt, Making>,
@@ -82,12 +82,13 @@ struct Making {
 
 impl Host {
     /// A host that nobody has asked for a leaf yet.
-    pub fn new(identity: ServiceIdentity, config: Config, maker: Arc<dyn KeyMaker>) -> Self {
+    pub fn new(identity: impl Into<SpiffeId>, config: Config, maker: Arc<dyn KeyMaker>) -> Self {
+        let identity = identity.into();
         Self { identity, manager: Manager::new(config), maker, making: HashMap::new(), timer: None }
     }
 
     /// The identity of the leaves. Another identity needs another host.
-    pub fn identity(&self) -> &ServiceIdentity {
+    pub fn identity(&self) -> &SpiffeId {
         &self.identity
     }
 
@@ -149,9 +150,8 @@ impl Host {
 
     /// Makes the key and the request of an attempt.
     fn make(&mut self, attempt: Attempt, out: &mut Vec<Task>) -> Event {
-        let identity = SpiffeId::Service(self.identity.clone());
         let made = self.maker.make(KeyKind::EcP256).and_then(|signer| {
-            let csr = Csr::build(&*signer, &identity)?;
+            let csr = Csr::build(&*signer, &self.identity)?;
             Ok(Making { key: signer.private_key()?, csr, signed: None })
         });
         match made {

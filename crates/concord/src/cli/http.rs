@@ -75,6 +75,7 @@ pub(crate) fn config(values: &Values, env: &Env) -> Result<Config, Failure> {
         tls: TlsFiles {
             ca_file: path("ca-file"),
             ca_path: path("ca-path"),
+            authorities: Vec::new(),
             client_cert: path("client-cert"),
             client_key: path("client-key"),
             server_name: Some(text("tls-server-name")).filter(|name| !name.is_empty()),

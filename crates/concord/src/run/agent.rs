@@ -38,7 +38,7 @@ use super::settings::{
 };
 use super::signals::{Asked, Signals};
 use super::telemetry::{self, Metrics};
-use super::tls::Presenting;
+use super::tls::{Presenting, own};
 use super::{descriptors, logs, node, ready, sealing};
 use crate::cli::agent::configuration::Configuration;
 use crate::cli::{CONSUL_LEVEL, Exit, Failure, Invocation, Io, OWN_VERSION, Outcome};
@@ -113,6 +113,10 @@ async fn serve(
         "grpc_tls": told(&bound.grpc_tls),
         "pid": std::process::id(),
     });
+    if !bound.grpc_tls.is_empty() {
+        let own = server.certificate(own::names(config, &address));
+        faces.spawn("present the server's own certificate", Arc::clone(&presenting.grpc).follow(own));
+    }
     let http = serve_faces(config, bound, &presenting, &agent, metrics.clone(), &world, &faces)?;
     banner(config, node_id, &address, &report, io)?;
     let manager = Arc::new(Manager::new(env.exact("NOTIFY_SOCKET").map(|found| found.value)));
@@ -344,7 +348,7 @@ fn serve_faces(
         face.serve(socket, Some(Arc::clone(&presenting.https)), scope);
     }
     let door = Arc::new(budget.door(grpc::limits::CONNECTIONS_PER_CLIENT));
-    let secured = bound.grpc_tls.into_iter().map(|socket| (socket, Some(Arc::clone(&presenting.grpc))));
+    let secured = bound.grpc_tls.into_iter().map(|socket| (socket, Some(presenting.grpc.tls())));
     for (socket, tls) in bound.grpc.into_iter().map(|socket| (socket, None)).chain(secured) {
         let snapshots = Arc::new(agent.proxies.clone());
         let services =

@@ -28,19 +28,31 @@ impl Bound {
         Ok(Self {
             http: bind("HTTP", &http.addresses, http.port, access)?,
             https: bind("HTTPS", &https.addresses, https.port, access)?,
-            grpc: if_asked_for(grpc.asked_for, bind("gRPC", &grpc.addresses, grpc.port, access))?,
-            grpc_tls: bind("gRPC over TLS", &grpc_tls.addresses, grpc_tls.port, access)?,
+            grpc: if_asked_for(
+                grpc.asked_for,
+                "ports.grpc",
+                bind("gRPC", &grpc.addresses, grpc.port, access),
+            )?,
+            grpc_tls: if_asked_for(
+                grpc_tls.asked_for,
+                "ports.grpc_tls",
+                bind("gRPC over TLS", &grpc_tls.addresses, grpc_tls.port, access),
+            )?,
         })
     }
 }
 
 /// If the operator did not ask for a listener, its failure does not prevent the start.
-fn if_asked_for(asked_for: bool, bound: Result<Vec<Socket>, Failure>) -> Result<Vec<Socket>, Failure> {
+fn if_asked_for(
+    asked_for: bool,
+    key: &str,
+    bound: Result<Vec<Socket>, Failure>,
+) -> Result<Vec<Socket>, Failure> {
     match bound {
         Err(failure) if !asked_for => {
             warn!(
                 reason = failure.cause(),
-                "nothing listens for proxies; set ports.grpc to another port, or to -1"
+                "nothing listens for proxies at the usual port; set {key} to another port, or to -1"
             );
             Ok(Vec::new())
         }
@@ -118,16 +130,24 @@ mod tests {
     async fn a_port_for_proxies_that_nobody_asked_for_keeps_nothing_from_starting() {
         let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
         let port = taken.local_addr().expect("an address").port();
-        let bind = |asked_for| {
+        let bind = |tls: bool, asked_for| {
             let flags = AgentFlags { dev: true, http_port: Some(-1), ..AgentFlags::default() };
             let host = Host { hostname: "n1".to_owned(), ..Host::default() };
             let mut config = concord_config::load(&[], &flags, &host).expect("it can be started with").config;
-            (config.grpc.port, config.grpc.asked_for) = (Port::At(port), asked_for);
-            Bound::bind(&config).map(|bound| bound.grpc.len()).map_err(|failure| failure.cause())
+            (config.grpc.port, config.grpc_tls.port) = (Port::Off, Port::Off);
+            if tls {
+                (config.grpc_tls.port, config.grpc_tls.asked_for) = (Port::At(port), asked_for);
+            } else {
+                (config.grpc.port, config.grpc.asked_for) = (Port::At(port), asked_for);
+            }
+            let counted = |bound: Bound| bound.grpc.len() + bound.grpc_tls.len();
+            Bound::bind(&config).map(counted).map_err(|failure| failure.cause())
         };
-        assert_eq!(bind(false), Ok(0));
-        let refused = bind(true).expect_err("it was asked for");
-        assert!(refused.contains(&format!("listen at 127.0.0.1:{port} for gRPC: ")), "{refused}");
+        for (tls, what) in [(false, "gRPC"), (true, "gRPC over TLS")] {
+            assert_eq!(bind(tls, false), Ok(0));
+            let refused = bind(tls, true).expect_err("it was asked for");
+            assert!(refused.contains(&format!("listen at 127.0.0.1:{port} for {what}: ")), "{refused}");
+        }
     }
 
     #[test]

@@ -8,6 +8,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use concord_api::agent::AgentSelf;
 use concord_ca::OsKeys;
 use concord_client::{Address, Client, QueryOptions};
 use concord_config::section::{Level, LogSection};
@@ -21,6 +22,7 @@ use tracing::{info, warn};
 
 use self::flags::Said;
 use self::registered::{Registered, Sidecar};
+use super::mesh_trust::MeshTrust;
 use super::signals::Signals;
 use super::{descriptors, logs, telemetry};
 use crate::cli::http;
@@ -93,6 +95,13 @@ impl Own {
     }
 }
 
+/// Where the proxy attaches, and the authority there if it is the mesh's.
+#[derive(Debug)]
+struct Grpc {
+    address: String,
+    mesh: Option<MeshTrust>,
+}
+
 async fn serve(call: &Invocation<'_>, said: Said, io: &mut Io, traffic: tokio::runtime::Handle) -> Outcome {
     let mut signals = Signals::listen().map_err(|error| Failure::system("listen to signals", error))?;
     let world = World::tokio();
@@ -114,9 +123,9 @@ async fn serve(call: &Invocation<'_>, said: Said, io: &mut Io, traffic: tokio::r
         found = find(said, call, &client, &world) => found?,
     };
     let target = own.target();
-    info!(proxy = %target, agent = %grpc, "attaching");
-    let files = channel::files(call, http::config(&call.values, call.env)?.tls);
-    let source = Arc::new(SnapshotClient::new(channel::open(&grpc, &files)?));
+    info!(proxy = %target, agent = %grpc.address, "attaching");
+    let files = channel::files(call, http::config(&call.values, call.env)?.tls, grpc.mesh);
+    let source = Arc::new(SnapshotClient::new(channel::open(&grpc.address, &files)?));
     let options = Options {
         target,
         token: http::config(&call.values, call.env)?.token,
@@ -159,13 +168,17 @@ async fn find(
     call: &Invocation<'_>,
     client: &Client,
     world: &World,
-) -> Result<(Own, String, bool), Failure> {
+) -> Result<(Own, Grpc, bool), Failure> {
     let mut backoff = Backoff::new(LOOK.0, LOOK.1);
     loop {
         let attempt = async {
             let own = Own::find(said.clone(), client).await?;
-            let (grpc, dev) = agent(call, client).await?;
-            Ok((own, grpc, dev))
+            let (grpc, about, dev) = agent(call, client).await?;
+            let mesh = match about {
+                Some(about) if grpc.starts_with("https://") => MeshTrust::of(&about, client).await?,
+                _ => None,
+            };
+            Ok((own, Grpc { address: grpc, mesh }, dev))
         };
         let failure = match attempt.await {
             Err(failure) if call.values.switch("wait") && may_pass(&failure) => failure,
@@ -229,8 +242,8 @@ fn metrics_address(call: &Invocation<'_>) -> Result<Option<SocketAddr>, Failure>
     }
 }
 
-/// The address at which the agent accepts proxies, and whether it runs in development mode.
-async fn agent(call: &Invocation<'_>, client: &Client) -> Result<(String, bool), Failure> {
+/// The address at which the agent accepts proxies, what it says of itself, and whether it runs in development mode.
+async fn agent(call: &Invocation<'_>, client: &Client) -> Result<(String, Option<AgentSelf>, bool), Failure> {
     let given = call.values.optional("grpc-addr").filter(|address| !address.is_empty()).map(str::to_owned);
     let about = match client.agent_self(&QueryOptions::default()).await {
         Ok(answer) => Some(answer.value),
@@ -250,15 +263,9 @@ async fn agent(call: &Invocation<'_>, client: &Client) -> Result<(String, bool),
     let dev = about.as_ref().and_then(|about| about.debug_config.get("DevMode"));
     let dev = dev.and_then(serde_json::Value::as_bool).unwrap_or(false);
     if let Some(address) = given {
-        return Ok((address, dev));
+        return Ok((address, about, dev));
     }
-    let told = about.map(|about| {
-        about
-            .xds
-            .as_ref()
-            .map_or(Told::OFF, |xds| Told { clear: xds.ports.plaintext.into(), tls: xds.ports.tls.into() })
-    });
-    Ok((grpc_address(told, client.address())?, dev))
+    Ok((grpc_address(about.as_ref().map(Told::of), client.address())?, about, dev))
 }
 
 /// The agent's ports for proxies; zero and below: disabled.
@@ -269,7 +276,12 @@ pub(super) struct Told {
 }
 
 impl Told {
-    pub(super) const OFF: Self = Self { clear: -1, tls: -1 };
+    const OFF: Self = Self { clear: -1, tls: -1 };
+
+    pub(super) fn of(about: &AgentSelf) -> Self {
+        let ports = about.xds.as_ref().map(|xds| xds.ports);
+        ports.map_or(Self::OFF, |ports| Self { clear: ports.plaintext.into(), tls: ports.tls.into() })
+    }
 }
 
 /// The gRPC address of the agent whose HTTP address is `agent`. The port is the one that the agent reports; the one

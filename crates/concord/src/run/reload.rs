@@ -101,7 +101,7 @@ impl Running {
         let presented = Read::files(read, now).map_err(|faults| RpcError::Invalid(text(&faults)))?;
         self.agent.reloads.definitions(definitions).await?;
         self.in_force.definitions = definitions.clone();
-        renewed.extend(self.presenting.take(presented));
+        renewed.extend(self.presenting.take(presented, read));
         self.in_force.tls = tls.clone();
         self.presenting.https.limit_handshakes(https.handshake_timeout);
         self.in_force.https.handshake_timeout = https.handshake_timeout;

@@ -15,6 +15,7 @@ use concord_server::LiveSettings;
 use serde_json::{Value, json};
 
 use super::listen::{Bound, port_of};
+use super::mesh_trust::{BY_MESH, SIGNER_KEY};
 use super::node;
 use crate::cli::{CONSUL_LEVEL, Failure};
 
@@ -27,10 +28,17 @@ pub(super) struct Listening {
 
 impl Listening {
     pub(super) fn of(bound: &Bound, config: &Config) -> Self {
-        // Without a certificate, clients must not be sent to this port.
-        let presents = config.tls.grpc.certificate().is_some();
+        // Clients are sent to this port if the operator named a certificate. As in Consul, those who do not know the
+        // mesh's authority are sent to the server's own certificate only if the operator asks for that.
+        let presents =
+            config.tls.grpc.certificate().is_some() || presents_own(config) && config.tls.grpc.auto_cert;
         Self { grpc: port_of(&bound.grpc), grpc_tls: port_of(&bound.grpc_tls).filter(|_| presents) }
     }
+}
+
+/// Whether gRPC over TLS has the certificate that the server keeps for itself.
+pub(super) fn presents_own(config: &Config) -> bool {
+    config.connect.enabled && config.tls.grpc.certificate().is_none()
 }
 
 /// The agent's own settings.
@@ -121,6 +129,8 @@ pub(super) fn debug_config(config: &Config, listening: &Listening) -> BTreeMap<S
         .map(|knob| (knob.key.to_owned(), Value::String((knob.value)(config).to_string())))
         .collect();
     all.insert("DevMode".to_owned(), Value::Bool(config.agent.dev));
+    let signer = if presents_own(config) { BY_MESH } else { "configuration" };
+    all.insert(SIGNER_KEY.to_owned(), json!(signer));
     all.insert("GRPCPort".to_owned(), json!(listening.grpc.map_or(-1, i32::from)));
     all.insert("GRPCTLSPort".to_owned(), json!(listening.grpc_tls.map_or(-1, i32::from)));
     all

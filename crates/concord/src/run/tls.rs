@@ -17,12 +17,15 @@ use concord_runtime::World;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use tracing::warn;
 
+use self::own::Grpc;
 use crate::cli::Failure;
+
+pub(super) mod own;
 
 /// The TLS of the listeners, and the certificates they present.
 pub(super) struct Presenting {
     pub(super) https: Arc<Tls>,
-    pub(super) grpc: Arc<Tls>,
+    pub(super) grpc: Arc<Grpc>,
     read: Read,
 }
 
@@ -46,14 +49,14 @@ impl Presenting {
     pub(super) fn start(config: &Config, now: Timestamp) -> Result<Self, Failure> {
         let read = Read::files(config, now).map_err(|faults| Failure::input(text(&faults)))?;
         let https = Tls::new(Protocol::Http1, read.https.config.clone(), config.https.handshake_timeout);
-        let grpc = Tls::new(Protocol::Http2, read.grpc.config.clone(), config.grpc_tls.handshake_timeout);
+        let grpc = Grpc::new(config, read.grpc.config.clone());
         Ok(Self { https, grpc, read })
     }
 
     /// Presents the new certificates from now on. Returns the blocks whose files had other content before.
-    pub(super) fn take(&mut self, read: Read) -> Vec<&'static str> {
+    pub(super) fn take(&mut self, read: Read, config: &Config) -> Vec<&'static str> {
         self.https.replace(read.https.config.clone());
-        self.grpc.replace(read.grpc.config.clone());
+        self.grpc.configured(config, read.grpc.config.clone());
         let before = std::mem::replace(&mut self.read, read);
         let sides =
             [("tls.https", &before.https, &self.read.https), ("tls.grpc", &before.grpc, &self.read.grpc)];

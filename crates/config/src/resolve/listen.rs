@@ -21,6 +21,8 @@ const TEXT_CHARS_MAX: usize = 200;
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(5);
 /// The port at which Consul's agents accept proxies without TLS.
 const GRPC_PORT: i64 = 8502;
+/// Consul's port of gRPC over TLS.
+const GRPC_TLS_PORT: i64 = 8503;
 /// What clients may make a process hold. With less a server serves nobody, and with more the agent's own limit of
 /// proxies, which is not fair, would be reached first.
 const CLIENT_MEMORY_MIB: RangeInclusive<u64> = 16..=1536;
@@ -209,6 +211,7 @@ impl Resolver<'_> {
         TlsListenerSection {
             addresses: self.places("addresses.https", raw.addresses.https.as_deref(), clients),
             port: self.port("ports.https", raw.ports.https, -1, flags),
+            asked_for: true,
             handshake_timeout: raw
                 .limits
                 .https_handshake_timeout
@@ -217,7 +220,8 @@ impl Resolver<'_> {
         }
     }
 
-    /// A server with a certificate for gRPC serves gRPC over TLS at Consul's port.
+    /// A server serves gRPC over TLS at Consul's port: with the certificate that is configured, or with one that its mesh
+    /// signs for it.
     pub(super) fn grpc_tls(
         &mut self,
         raw: &Raw,
@@ -225,10 +229,17 @@ impl Resolver<'_> {
         flags: &AgentFlags,
         tls: &TlsSections,
     ) -> TlsListenerSection {
-        let usual = raw.server == Some(true) && tls.grpc.certificate().is_some();
+        let configured = tls.grpc.certificate().is_some();
+        let usual = raw.server == Some(true) && (configured || raw.connect.plain.enabled != Some(false));
         TlsListenerSection {
             addresses: self.places("addresses.grpc_tls", raw.addresses.grpc_tls.as_deref(), clients),
-            port: self.port("ports.grpc_tls", raw.ports.grpc_tls, if usual { 8503 } else { -1 }, flags),
+            port: self.port(
+                "ports.grpc_tls",
+                raw.ports.grpc_tls,
+                if usual { GRPC_TLS_PORT } else { -1 },
+                flags,
+            ),
+            asked_for: configured || raw.ports.grpc_tls.is_some(),
             handshake_timeout: HANDSHAKE_TIMEOUT,
         }
     }
@@ -307,33 +318,40 @@ impl Resolver<'_> {
         }
     }
 
-    /// If the operator configured another listener at the address of the default gRPC listener, disables the default
-    /// one.
+    /// If the operator configured another listener at the address of a default gRPC listener, disables the default one.
     pub(super) fn yield_grpc(&mut self, config: &mut Config) {
-        let (agent, own) = ([ListenHost::Ip(config.agent.bind)], &config.grpc);
-        let stated = [
-            ("ports.server", agent.as_slice(), config.server.port),
-            ("ports.http", config.http.addresses.as_slice(), config.http.port),
-            ("ports.https", config.https.addresses.as_slice(), config.https.port),
-            ("ports.grpc_tls", config.grpc_tls.addresses.as_slice(), config.grpc_tls.port),
-        ];
-        let taken = stated.iter().find(|(_, places, port)| {
-            *port != Port::Off
-                && own.addresses.iter().any(|one| match one {
-                    ListenHost::Ip(_) => {
-                        matches!(port, Port::At(_))
-                            && *port == own.port
-                            && places.iter().any(|two| one.overlaps(two))
-                    }
-                    ListenHost::Unix(_) => places.iter().any(|two| one.overlaps(two)),
-                })
-        });
-        let Some((key, ..)) = taken.filter(|_| own.port != Port::Off && !own.asked_for) else { return };
-        let text = format!(
-            "nothing listens for proxies: their usual place is taken by {key}; set ports.grpc to another port, or to -1"
-        );
-        self.warn(key, text);
-        config.grpc.port = Port::Off;
+        const CLEAR: &str = "ports.grpc";
+        const TLS: &str = "ports.grpc_tls";
+        let agent = [ListenHost::Ip(config.agent.bind)];
+        for (own, what) in [(CLEAR, "proxies"), (TLS, "proxies under TLS")] {
+            let (clear, tls) = (&config.grpc, &config.grpc_tls);
+            let (places, port, asked_for) = match own {
+                CLEAR => (&clear.addresses, clear.port, clear.asked_for),
+                _ => (&tls.addresses, tls.port, tls.asked_for),
+            };
+            if port == Port::Off || asked_for {
+                continue;
+            }
+            let stated = [
+                ("ports.server", agent.as_slice(), config.server.port),
+                ("ports.http", config.http.addresses.as_slice(), config.http.port),
+                ("ports.https", config.https.addresses.as_slice(), config.https.port),
+                (CLEAR, clear.addresses.as_slice(), if clear.asked_for { clear.port } else { Port::Off }),
+                (TLS, tls.addresses.as_slice(), if tls.asked_for { tls.port } else { Port::Off }),
+            ];
+            let mut others = stated.iter().filter(|(key, _, port)| *key != own && *port != Port::Off);
+            let Some((key, ..)) = others.find(|(_, others, at)| is_taken(places, port, others, *at)) else {
+                continue;
+            };
+            let text = format!(
+                "nothing listens for {what}: their usual place is taken by {key}; set {own} to another port, or to -1"
+            );
+            self.warn(key, text);
+            match own {
+                CLEAR => config.grpc.port = Port::Off,
+                _ => config.grpc_tls.port = Port::Off,
+            }
+        }
     }
 
     /// Reports two listeners at the same address and port.
@@ -366,6 +384,17 @@ impl Resolver<'_> {
             }
         }
     }
+}
+
+/// Whether another listener has one of these places.
+fn is_taken(places: &[ListenHost], port: Port, others: &[ListenHost], other: Port) -> bool {
+    places.iter().any(|one| {
+        let overlaps = others.iter().any(|two| one.overlaps(two));
+        match one {
+            ListenHost::Ip(_) => matches!(other, Port::At(_)) && other == port && overlaps,
+            ListenHost::Unix(_) => overlaps,
+        }
+    })
 }
 
 /// The beginning of a text that may be very long.

@@ -85,12 +85,6 @@ impl Resolver<'_> {
                 self.fail(&key, text);
             }
         }
-        if tls.grpc.use_auto_cert == Some(true) {
-            self.warn(
-                "tls.grpc.use_auto_cert",
-                "not available yet: tls.grpc.use_auto_cert; it has no effect, name cert_file and key_file instead",
-            );
-        }
     }
 
     /// One warning for all settings of RPC between servers.
@@ -154,6 +148,7 @@ impl Resolver<'_> {
             key_file: file("key_file", &own.key_file, &defaults.key_file),
             min_version: TlsVersion::V1_2,
             cipher_suites: Vec::new(),
+            auto_cert: own.use_auto_cert.unwrap_or(false),
             verify_incoming: own.verify_incoming.or(defaults.verify_incoming).unwrap_or(false),
             verify_outgoing: own.verify_outgoing.or(defaults.verify_outgoing).unwrap_or(false),
             verify_server_hostname: own
@@ -279,8 +274,16 @@ impl Resolver<'_> {
             ("ports.https", config.https.port, HTTPS, &tls.https),
             ("ports.grpc_tls", config.grpc_tls.port, GRPC, &tls.grpc),
         ];
+        let (is_server, mesh) = (raw.server == Some(true), config.connect.enabled);
         for (key, port, block, section) in listeners {
-            if port != Port::Off && section.certificate().is_none() {
+            let lacks = port != Port::Off && section.certificate().is_none();
+            if lacks && block == GRPC && is_server && !mesh {
+                self.conflict(
+                    key,
+                    "ports.grpc_tls: there is no certificate to present: without the mesh (connect.enabled = false) a server \
+                     makes none for itself; name cert_file and key_file in tls.grpc, or set ports.grpc_tls to -1",
+                );
+            } else if lacks && !(block == GRPC && is_server) {
                 let text = format!(
                     "{key}: there is no certificate to present: every connection is refused until {block} (or {DEFAULTS}) \
                      names cert_file and key_file"

@@ -63,6 +63,15 @@ fn servers_of_a_mesh_take_proxies_on_this_machine_unless_something_else_is_said(
         ],
     );
     assert_eq!(own.grpc.port, Port::Off);
+    let own = warned(
+        "ports { http = 8503 }",
+        &server(),
+        &[
+            "a.hcl:1:9: nothing listens for proxies under TLS: their usual place is taken by ports.http; set ports.grpc_tls to \
+           another port, or to -1",
+        ],
+    );
+    assert_eq!((own.grpc.port, own.grpc_tls.port), (Port::At(8502), Port::Off));
 }
 
 /// A certificate and authorities for all listeners.
@@ -99,9 +108,12 @@ ports { https = 8501 grpc_tls = 8503 } addresses { https = \"127.0.0.1 unix:///s
     assert_eq!((inherited.path.as_str(), inherited.key.as_str()), ("/cert", "tls.defaults.cert_file"));
     assert_eq!((own.https.port, own.https.addresses.len()), (Port::At(8501), 2));
     assert_eq!(own.https.handshake_timeout.as_secs(), 1);
-    // Without a certificate for gRPC there is no port unless configured; with one it is Consul's.
-    assert_eq!(config("").grpc_tls.port, Port::Off);
-    assert_eq!(config(FILES).grpc_tls.port, Port::At(8503));
+    // A server has Consul's port: for the certificate that is named, or for the one that its mesh signs.
+    let tls = |text: &str| (config(text).grpc_tls.port, config(text).grpc_tls.asked_for);
+    assert_eq!(tls(""), (Port::At(8503), false));
+    assert_eq!(tls(FILES), (Port::At(8503), true));
+    assert_eq!(tls("ports { grpc_tls = 8503 }"), (Port::At(8503), true));
+    assert_eq!(tls("connect { enabled = false }").0, Port::Off);
     assert_eq!(config(&format!("{FILES} ports {{ grpc_tls = -1 }}")).grpc_tls.port, Port::Off);
     let picked = AgentFlags { ephemeral_ports: true, ..server() };
     assert_eq!(loaded(&[("a.hcl", FILES)], &picked).config.grpc_tls.port, Port::Pick);
@@ -227,13 +239,7 @@ fn keys_of_tls_stand_where_they_mean_something() {
             "a.hcl:1:77: tls.https.use_auto_cert: use_auto_cert is only valid in tls.grpc; move it there",
         ],
     );
-    warned(
-        "tls { grpc { use_auto_cert = true } }",
-        &server(),
-        &[
-            "a.hcl:1:14: not available yet: tls.grpc.use_auto_cert; it has no effect, name cert_file and key_file instead",
-        ],
-    );
+    assert!(warned("tls { grpc { use_auto_cert = true } }", &server(), &[]).tls.grpc.auto_cert);
 }
 
 #[test]
@@ -244,12 +250,18 @@ fn a_port_without_a_certificate_starts_and_is_told() {
         &[
             "a.hcl:1:9: ports.https: there is no certificate to present: every connection is refused until tls.https (or \
              tls.defaults) names cert_file and key_file",
-            "a.hcl:1:22: ports.grpc_tls: there is no certificate to present: every connection is refused until tls.grpc (or \
-             tls.defaults) names cert_file and key_file",
             "a.hcl:1:54: tls.https.cert_file: it has no effect for tls.https without key_file",
         ],
     );
     assert_eq!((own.https.port, own.grpc_tls.port), (Port::At(8501), Port::At(8503)));
+    refused(
+        "ports { grpc_tls = 8503 } connect { enabled = false }",
+        &[
+            "a.hcl:1:9: ports.grpc_tls: there is no certificate to present: without the mesh (connect.enabled = false) a server \
+             makes none for itself; name cert_file and key_file in tls.grpc, or set ports.grpc_tls to -1",
+        ],
+    );
+    warned(&format!("{FILES} ports {{ grpc_tls = 8503 }} connect {{ enabled = false }}"), &server(), &[]);
 }
 
 #[test]

@@ -31,6 +31,7 @@ mod envoy_tokens;
 mod envoy_traces;
 mod errors;
 mod grpc;
+mod grpc_tls;
 mod interop;
 mod isolation;
 mod kill;

@@ -79,7 +79,7 @@ impl Keeper {
             Ok(identity) => identity,
             Err(error) => return degraded("identity", &error),
         };
-        if running.as_ref().is_none_or(|running| *running.host.identity() != identity) {
+        if running.as_ref().is_none_or(|running| running.host.identity().service() != Some(&identity)) {
             self.tell(None);
             let config = Config { root_change_jitter: self.options.rotation_jitter };
             let host = Host::new(identity, config, Arc::clone(&self.keys));

@@ -8,7 +8,8 @@ use concord_ca::limits::CSR_WAIT_MAX;
 use concord_ca::provider::{Issue, LeafRequest, ProviderError, Unreachable, chain_pem};
 use concord_ca::rotation::may_sign;
 use concord_ca::x509::build::Serial;
-use concord_model::ca::{CaRoot, CaRoots};
+use concord_model::Stamp;
+use concord_model::ca::{CaRoot, CaRoots, LeafCertificate};
 use concord_rpc::RpcError;
 use concord_runtime::timeout;
 use concord_state::CommandReply;
@@ -22,7 +23,7 @@ use crate::log::Log;
 
 /// Permission for one signature. Dropping it frees its place within the limits.
 #[derive(Debug)]
-pub(crate) struct Admitted<'a> {
+struct Admitted<'a> {
     host: &'a CaHost,
 }
 
@@ -34,7 +35,7 @@ impl Drop for Admitted<'_> {
 }
 
 /// Waits for permission within the configured limits, or returns an error.
-pub(crate) async fn admit(authority: Authority<'_>) -> Result<Admitted<'_>, RpcError> {
+async fn admit(authority: Authority<'_>) -> Result<Admitted<'_>, RpcError> {
     let host = authority.host;
     let _place = host.waiting.try_acquire().map_err(|_| RpcError::RateLimited)?;
     let clock = &authority.world.clock;
@@ -58,19 +59,35 @@ pub(crate) async fn admit(authority: Authority<'_>) -> Result<Admitted<'_>, RpcE
 
 /// A leaf certificate, as it is returned.
 #[derive(Debug)]
-pub(crate) struct Signed {
-    pub(crate) leaf: Certificate,
+struct Signed {
+    leaf: Certificate,
     /// The leaf and its intermediates.
-    pub(crate) chain_pem: String,
+    chain_pem: String,
+}
+
+/// Issues a leaf within the configured limits. The caller has authorised the identity and its names.
+pub(crate) async fn issue(
+    authority: Authority<'_>,
+    request: LeafRequest<'_>,
+) -> Result<LeafCertificate, RpcError> {
+    let uri = request.identity.to_string();
+    let _admitted = admit(authority).await?;
+    let (issue, index) = issue_at(authority.log).await?;
+    let Signed { leaf, chain_pem } = sign(authority, request, &issue).await?;
+    Ok(LeafCertificate {
+        serial: leaf.serial_text(),
+        cert_pem: chain_pem,
+        uri,
+        valid_after: leaf.not_before(),
+        valid_before: leaf.not_after(),
+        authority_key_id: leaf.authority_key_id_text(),
+        stamp: Stamp { create: index, modify: index },
+    })
 }
 
 /// Lets the provider of the active root sign a leaf. Waits a short time while roots change. Fails when this server no
 /// longer leads.
-pub(crate) async fn sign(
-    authority: Authority<'_>,
-    request: LeafRequest<'_>,
-    issue: &Issue,
-) -> Result<Signed, RpcError> {
+async fn sign(authority: Authority<'_>, request: LeafRequest<'_>, issue: &Issue) -> Result<Signed, RpcError> {
     let mut leading = authority.duties.watch();
     let signed = timeout(&*authority.world.clock, SIGNING_TIME, signed(authority, request, issue));
     tokio::select! {

@@ -6,13 +6,13 @@ use concord_ca::csr::{IdentityKind, ScopeRefusal, SigningScope, check_csr_for};
 use concord_ca::provider::LeafRequest;
 use concord_ca::rotation::public_state;
 use concord_model::ca::{CaConfig, CaRoots, LeafCertificate};
-use concord_model::{Namespace, Partition, Stamp};
+use concord_model::{Namespace, Partition};
 use concord_rpc::request::{ReadCaConfig, ReadCaRoots, SetCaConfig, SignLeaf};
 use concord_rpc::{Answer, RpcError};
 use concord_runtime::timeout;
 
 use crate::ca;
-use crate::ca::signing::{self, Signed};
+use crate::ca::signing;
 use crate::limits::FIRST_ROOT_HOLD;
 use crate::parts::Core;
 use crate::reading::Reading;
@@ -94,21 +94,10 @@ pub(crate) async fn sign_leaf(
     })?;
     let service = csr.identity.service().ok_or_else(|| RpcError::Denied("Permission denied".to_owned()))?;
     writing.caller.require(&Right::named(Labelled::Service, service.service.as_str(), Level::Write))?;
-    let authority = writing.authority();
-    let _admitted = signing::admit(authority).await?;
-    let (issue, index) = signing::issue_at(writing.log).await?;
     let request =
         LeafRequest { identity: &csr.identity, dns_names: &[], addresses: &[], public_key: &csr.public_key };
-    let Signed { leaf, chain_pem } = signing::sign(authority, request, &issue).await?;
-    let leaf = LeafCertificate {
-        serial: leaf.serial_text(),
-        cert_pem: chain_pem,
-        uri: csr.identity.to_string(),
-        valid_after: leaf.not_before(),
-        valid_before: leaf.not_after(),
-        authority_key_id: leaf.authority_key_id_text(),
-        stamp: Stamp { create: index, modify: index },
-    };
+    let leaf = signing::issue(writing.authority(), request).await?;
+    let index = leaf.stamp.modify;
     Ok(writing.log.written(leaf, index))
 }
 

@@ -56,7 +56,7 @@ impl Office {
     }
 }
 
-fn uri_name(text: &str) -> Vec<u8> {
+pub(crate) fn uri_name(text: &str) -> Vec<u8> {
     der::value(primitive(6), text.as_bytes())
 }
 
@@ -97,7 +97,7 @@ fn asking(names: &[Vec<u8>], more: &[Vec<u8>]) -> String {
     text(&request(&[wish(&all)], key.public_key().spki(), &*key))
 }
 
-fn naming(names: &[Vec<u8>]) -> String {
+pub(crate) fn naming(names: &[Vec<u8>]) -> String {
     asking(names, &[])
 }
 

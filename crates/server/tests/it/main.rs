@@ -11,6 +11,7 @@ mod acl;
 mod acl_changes;
 mod ca;
 mod catalog;
+mod certificate;
 mod chain;
 mod csr;
 mod entries;

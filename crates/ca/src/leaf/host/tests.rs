@@ -1,6 +1,8 @@
 //! Tests the host with a working [`KeyMaker`] and with one that fails.
 
-use concord_model::{Datacenter, Namespace, Partition, ServiceName, Stamp, Timestamp, TrustDomain};
+use concord_model::{
+    Datacenter, Namespace, Partition, ServiceIdentity, ServiceName, Stamp, Timestamp, TrustDomain,
+};
 
 use super::*;
 use crate::key::Signer;

@@ -4,6 +4,7 @@ use std::net::TcpStream;
 use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
+use concord_api::agent::AgentSelf;
 use concord_client::tls;
 use concord_client::{Address, Client, QueryOptions, TlsFiles};
 use concord_runtime::system_authorities;
@@ -11,6 +12,7 @@ use concord_xds::bootstrap::{AgentAddress, AgentTrust};
 
 use super::forms::{pem, resolved};
 use crate::cli::{Failure, Invocation, Io};
+use crate::run::mesh_trust::MeshTrust;
 use crate::run::proxy::{Told, grpc_address};
 
 /// Time to connect for a try.
@@ -24,43 +26,48 @@ pub(super) async fn of_agent(
     io: &mut Io,
 ) -> Result<(AgentAddress, Option<AgentTrust>), Failure> {
     let given = call.values.optional("grpc-addr").filter(|address| !address.is_empty());
-    let text = match given {
-        Some(text) => text.to_owned(),
-        None => grpc_address(told(client, io).await?, client.address())?,
+    let parse =
+        |text: &str| Address::parse(text).map_err(|error| Failure::input(format!("-grpc-addr: {error}")));
+    let (address, about) = match given.map(parse).transpose()? {
+        // What the agent says matters only under TLS.
+        Some(address @ (Address::Http { .. } | Address::Unix(_))) => (address, None),
+        Some(address) => (address, about(client).await?),
+        None => {
+            let about = about(client).await?;
+            if about.is_none() {
+                io.remark(
+                    "Warning: the token may not ask the agent for its gRPC port (agent:read), so the usual one, 8502, is taken; \
+                     name another with -grpc-addr",
+                )?;
+            }
+            (parse(&grpc_address(about.as_ref().map(Told::of), client.address())?)?, about)
+        }
     };
-    let address = Address::parse(&text).map_err(|error| Failure::input(format!("-grpc-addr: {error}")))?;
+    let mesh = match (&address, &about) {
+        (Address::Https { .. }, Some(about)) => MeshTrust::of(about, client).await?,
+        _ => None,
+    };
     let at = |host: &str, port: u16| {
         let host = if host.contains(':') { format!("[{host}]") } else { host.to_owned() };
         resolved(call, "grpc-addr", &format!("{host}:{port}")).map(AgentAddress::Socket)
     };
     Ok(match &address {
         Address::Http { host, port } => (at(host, *port)?, None),
-        Address::Https { host, port } => (at(host, *port)?, Some(trust(call, http, host)?)),
+        Address::Https { host, port } => (at(host, *port)?, Some(trust(call, http, host, mesh)?)),
         Address::Unix(path) => {
             let path = path.to_str().ok_or_else(|| Failure::input("-grpc-addr: the path is no UTF-8"))?;
             // As in Consul, a socket is under TLS where an authority is named for it.
-            let tls = names_authorities(call).then(|| trust(call, http, "")).transpose()?;
+            let tls = names_authorities(call).then(|| trust(call, http, "", None)).transpose()?;
             (AgentAddress::Pipe(path.to_owned()), tls)
         }
     })
 }
 
-/// The ports that the agent tells; `None`: the token may not ask.
-async fn told(client: &Client, io: &mut Io) -> Result<Option<Told>, Failure> {
+/// What the agent says of itself; `None`: the token may not ask.
+async fn about(client: &Client) -> Result<Option<AgentSelf>, Failure> {
     match client.agent_self(&QueryOptions::default()).await {
-        Ok(answer) => {
-            Ok(Some(answer.value.xds.map_or(Told::OFF, |xds| Told {
-                clear: xds.ports.plaintext.into(),
-                tls: xds.ports.tls.into(),
-            })))
-        }
-        Err(error) if error.status() == Some(403) && !error.is_unknown_token() => {
-            io.remark(
-                "Warning: the token may not ask the agent for its gRPC port (agent:read), so the usual one, 8502, is taken; \
-                 name another with -grpc-addr",
-            )?;
-            Ok(None)
-        }
+        Ok(answer) => Ok(Some(answer.value)),
+        Err(error) if error.status() == Some(403) && !error.is_unknown_token() => Ok(None),
         Err(error) => Err(Failure::api("ask the agent about itself")(error)),
     }
 }
@@ -69,15 +76,29 @@ fn names_authorities(call: &Invocation<'_>) -> bool {
     ["grpc-ca-file", "grpc-ca-path"].iter().any(|flag| !call.values.text(flag).is_empty())
 }
 
-/// The authorities that are named, or else those of the machine. With the latter the certificate must have the host's
-/// name, because they sign for anybody.
-fn trust(call: &Invocation<'_>, http: &TlsFiles, host: &str) -> Result<AgentTrust, Failure> {
+/// The authorities that are named, or else the mesh's if they signed the agent's certificate, or else those of the machine.
+/// With the last the certificate must have the host's name, because they sign for anybody; with the mesh's it must have
+/// the servers' name, because they sign for services.
+fn trust(
+    call: &Invocation<'_>,
+    http: &TlsFiles,
+    host: &str,
+    mesh: Option<MeshTrust>,
+) -> Result<AgentTrust, Failure> {
     let path = |flag: &str| Some(call.values.text(flag)).filter(|path| !path.is_empty()).map(Into::into);
     let (mut file, mut directory) = (path("grpc-ca-file"), path("grpc-ca-path"));
     if file.is_none() && directory.is_none() {
         (file, directory) = (http.ca_file.clone(), http.ca_path.clone());
     }
     let named = file.is_some() || directory.is_some();
+    let usual = match mesh {
+        Some(MeshTrust { authorities, name }) if !named => {
+            let name = http.server_name.clone().or(Some(name));
+            return Ok(AgentTrust { authorities: pem(&authorities), name });
+        }
+        Some(MeshTrust { name, .. }) => Some(name),
+        None => (!named).then(|| host.to_owned()),
+    };
     if !named {
         file = system_authorities();
     }
@@ -93,8 +114,7 @@ fn trust(call: &Invocation<'_>, http: &TlsFiles, host: &str) -> Result<AgentTrus
              with -grpc-ca-file",
         ));
     }
-    let expected = http.server_name.clone().or_else(|| (!named).then(|| host.to_owned()));
-    Ok(AgentTrust { authorities: pem(&found), name: expected })
+    Ok(AgentTrust { authorities: pem(&found), name: http.server_name.clone().or(usual) })
 }
 
 /// Connects once, and says so if that fails: Envoy would only repeat its attempts.

@@ -105,6 +105,44 @@ fn each_flag_changes_what_it_names() {
     assert_eq!(count(&[id]) - count(&[id, "-omit-deprecated-tags"]), 9);
 }
 
+/// An agent whose mesh has signed its certificate for gRPC.
+fn signed_by_the_mesh(seen: &Seen) -> Scripted {
+    match seen.target.split('?').next().unwrap_or_default() {
+        "/v1/agent/self" => Scripted::ok(
+            r#"{"Config":{"Datacenter":"dc1"},"DebugConfig":{"GRPCTLSCertificate":"mesh"},
+                "xDS":{"Ports":{"Plaintext":8502,"TLS":8503}}}"#,
+        ),
+        "/v1/agent/connect/ca/roots" => Scripted::ok(
+            json!({ "TrustDomain": "abc.consul", "Roots": [{ "RootCert": CERTIFICATE }] }).to_string(),
+        ),
+        _ => agent(seen),
+    }
+}
+
+#[test]
+fn n_341_the_name_of_the_servers_is_demanded_where_the_mesh_signed_their_certificate() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = directory.path().join("ca.pem");
+    std::fs::write(&path, CERTIFICATE).expect("a file");
+    let named = format!("-grpc-ca-file={}", path.display());
+    let expected = json!([{ "san_type": "DNS", "matcher": { "exact": "server.dc1.peering.abc.consul" } }]);
+    for words in [vec![], vec!["-grpc-addr=https://10.0.0.1:8503"], vec![named.as_str()]] {
+        let all = [&["connect", "envoy", "-bootstrap", "-proxy-id=web-sidecar-proxy"], &words[..]].concat();
+        let ran = Bench::scripted(signed_by_the_mesh).run(&all);
+        assert_eq!(ran.code, 0, "{ran:?}");
+        let told: Value = serde_json::from_str(&ran.out).expect("a bootstrap");
+        let tls = &told["static_resources"]["clusters"][0]["transport_socket"]["typed_config"];
+        let context = &tls["common_tls_context"]["validation_context"];
+        assert_eq!(context["match_typed_subject_alt_names"], expected, "{words:?}");
+        assert_eq!(context["trusted_ca"]["inline_string"], CERTIFICATE, "{words:?}");
+        assert_eq!(tls["sni"], "server.dc1.peering.abc.consul");
+    }
+    // In clear nobody is trusted.
+    let clear = ["connect", "envoy", "-bootstrap", "-proxy-id=web-sidecar-proxy", "-grpc-addr=10.0.0.1:8502"];
+    let ran = Bench::scripted(signed_by_the_mesh).run(&clear);
+    assert!(ran.code == 0 && !ran.out.contains("transport_socket"), "{ran:?}");
+}
+
 #[test]
 fn tls_needs_an_authority_and_takes_the_nearest() {
     let directory = tempfile::tempdir().expect("a directory");

@@ -14,6 +14,7 @@ use tonic::transport::{Channel, Endpoint};
 use tower_service::Service;
 
 use crate::cli::{Failure, Invocation};
+use crate::run::mesh_trust::MeshTrust;
 
 /// Time limit for connecting, including TLS.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -22,11 +23,20 @@ const KEEPALIVE: (Duration, Duration) = (Duration::from_secs(30), Duration::from
 /// The protocol inside TLS (RFC 9113 §3.2).
 const PROTOCOL: &[u8] = b"h2";
 
-/// The TLS files: those for HTTP, except that authorities for gRPC win if they are given.
-pub(super) fn files(call: &Invocation<'_>, http: TlsFiles) -> TlsFiles {
+/// The TLS files: those for HTTP, except that authorities for gRPC win if they are given. If none is given, and the mesh
+/// signed the agent's certificate, its authority is trusted. The servers' name is demanded wherever the mesh signed it.
+pub(super) fn files(call: &Invocation<'_>, http: TlsFiles, mesh: Option<MeshTrust>) -> TlsFiles {
     let path = |name: &str| call.values.optional(name).filter(|value| !value.is_empty()).map(Into::into);
     let (ca_file, ca_path) = (path("grpc-ca-file"), path("grpc-ca-path"));
-    if ca_file.is_none() && ca_path.is_none() { http } else { TlsFiles { ca_file, ca_path, ..http } }
+    let mut files =
+        if ca_file.is_none() && ca_path.is_none() { http } else { TlsFiles { ca_file, ca_path, ..http } };
+    if let Some(MeshTrust { authorities, name }) = mesh {
+        if files.ca_file.is_none() && files.ca_path.is_none() {
+            files.authorities = authorities;
+        }
+        files.server_name.get_or_insert(name);
+    }
+    files
 }
 
 /// A channel that connects on first use. Only `https://` addresses use TLS. They name a host, so a unix socket never
