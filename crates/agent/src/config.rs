@@ -42,6 +42,8 @@ pub struct AgentConfig {
     pub keks: Vec<Kek>,
     /// Ports for sidecars whose definition names none.
     pub sidecar_ports: RangeInclusive<u16>,
+    /// Ports at which proxies expose the checks of their services.
+    pub expose_ports: RangeInclusive<u16>,
     /// Services and checks from configuration files.
     pub definitions: Definitions,
     /// Settings of all checks.
@@ -104,6 +106,7 @@ impl AgentConfig {
             acl: AclSection::default(),
             keks: Vec::new(),
             sidecar_ports: 21_000..=21_255,
+            expose_ports: 21_500..=21_755,
             definitions: Definitions::default(),
             check_settings: CheckSection::default(),
             proxies: ProxySection::default(),

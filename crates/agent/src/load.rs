@@ -49,6 +49,7 @@ pub(crate) fn load(
 ) -> Result<Local, StartError> {
     let now = world.clock.now();
     let empty = Local::new(config.check_settings, config.sidecar_ports.clone());
+    let empty = empty.exposing(config.expose_ports.clone());
     let mut local = if config.proxies.use_entries { empty.merging() } else { empty };
     registrations.recover()?;
     let found = registrations.load()?;

@@ -6,6 +6,7 @@
 
 mod alias;
 mod check;
+mod exposed;
 mod gone;
 mod index;
 mod mark;
@@ -29,6 +30,7 @@ use concord_runtime::Instant;
 pub(crate) use self::alias::alias_of;
 use self::check::CheckStanding;
 pub(crate) use self::check::{CheckRecord, Report, Verdict};
+use self::exposed::Exposed;
 use self::gone::Gone;
 use self::index::Index;
 pub(crate) use self::mark::{Mark, Source};
@@ -45,6 +47,8 @@ pub(crate) struct Plan {
     pub(crate) source: Source,
     /// Bytes of output that are kept.
     pub(crate) output_bytes_max: usize,
+    /// `host:port` of the proxy through which it runs; `None`: directly.
+    pub(crate) via: Option<String>,
 }
 
 /// A change of the local registrations.
@@ -100,6 +104,8 @@ pub(crate) struct Local {
     use_entries: bool,
     /// Services whose question about entries may have changed.
     unmerged: BTreeSet<InstanceId>,
+    /// The checks that run through a proxy.
+    exposed: Exposed,
     /// Counts the changes of all records.
     revision: u64,
 }
@@ -121,6 +127,7 @@ impl Local {
             unsaved: BTreeSet::new(),
             use_entries: false,
             unmerged: BTreeSet::new(),
+            exposed: Exposed::new(RangeInclusive::new(1, 0)),
             revision: 0,
         }
     }
@@ -128,6 +135,11 @@ impl Local {
     /// The same, where proxies get the settings of configuration entries: each waits for what they say.
     pub(crate) fn merging(self) -> Self {
         Self { use_entries: true, ..self }
+    }
+
+    /// The same, with ports for the checks that proxies expose.
+    pub(crate) fn exposing(self, ports: RangeInclusive<u16>) -> Self {
+        Self { exposed: Exposed::new(ports), ..self }
     }
 
     /// Applies a change.
@@ -150,6 +162,7 @@ impl Local {
             Change::RemoveService(id) => self.remove_service(&id),
             Change::RemoveCheck(id) => self.drop_check(&id),
         }
+        self.follow_exposed();
     }
 
     /// Checks that stay keep their verdict. With `replace_checks`, checks that the service no longer names are
@@ -325,6 +338,7 @@ impl Local {
             probe: record.spec.probe.clone(),
             source: record.source,
             output_bytes_max: record.output_limit(self.settings),
+            via: self.way_of(&record.spec.id),
         };
         ids.map(|id| (id.clone(), self.checks.get(&id).map(plan))).collect()
     }
@@ -368,6 +382,8 @@ impl Local {
         let version = self.revision + 1;
         if self.edit_service(id, |record| record.settle(settled, version)) == Some(true) {
             self.bump();
+            self.look_at_proxy(id);
+            self.follow_exposed();
         }
     }
 

@@ -153,8 +153,6 @@ pub const ABSENT: &[Absent] = &[
     idle("ports.serf_wan", ONE_DATACENTER),
     idle("ports.proxy_min_port", "proxies take the ports that their registrations name"),
     idle("ports.proxy_max_port", "proxies take the ports that their registrations name"),
-    idle("ports.expose_min_port", "paths of checks are not exposed yet"),
-    idle("ports.expose_max_port", "paths of checks are not exposed yet"),
     // DNS.
     idle("dns_config", NO_DNS),
     idle("recursors", NO_DNS),

@@ -114,6 +114,10 @@ knobs! {
         |c| plain(c.server.raft.heartbeat_timeout.as_secs());
     "pid_file", "", "File that holds the process id.",
         |c| plain(c.agent.pid_file.as_deref().unwrap_or_default());
+    "ports.expose_max_port", "21755", "Highest port at which proxies expose checks; 0: none is exposed.",
+        |c| plain(c.agent.expose_ports.as_ref().map_or(0, |range| *range.end()));
+    "ports.expose_min_port", "21500", "Lowest port at which proxies expose checks; 0: none is exposed.",
+        |c| plain(c.agent.expose_ports.as_ref().map_or(0, |range: &RangeInclusive<u16>| *range.start()));
     "ports.grpc", "8502", "Port of gRPC in clear; where nothing is said only servers with connect listen, on this machine, and not beside a certificate for gRPC.", |c| plain(c.grpc.port);
     "ports.grpc_tls", "8503", "Port of gRPC over TLS; 8503 on servers with a mesh or with a certificate for it.", |c| plain(c.grpc_tls.port);
     "ports.http", "8500", "Port of HTTP.", |c| plain(c.http.port);

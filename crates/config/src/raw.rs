@@ -87,6 +87,8 @@ keys! {
         server: Option<i64>,
         sidecar_min_port: Option<i64>,
         sidecar_max_port: Option<i64>,
+        expose_min_port: Option<i64>,
+        expose_max_port: Option<i64>,
     }
 }
 

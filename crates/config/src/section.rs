@@ -100,6 +100,8 @@ pub struct AgentSection {
     pub xds: XdsSection,
     /// Ports for sidecars without a port of their own. `None`: no ports are assigned.
     pub sidecar_ports: Option<RangeInclusive<u16>>,
+    /// Ports at which proxies expose the checks of their services. `None`: none is exposed.
+    pub expose_ports: Option<RangeInclusive<u16>>,
     /// File that holds the process id.
     pub pid_file: Option<String>,
 }

@@ -20,6 +20,7 @@
 //! refused the snapshot.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use concord_mesh::chain::CompiledChain;
@@ -148,6 +149,8 @@ pub struct Proxy {
     datacenter: Datacenter,
     leaf_from: LeafFrom,
     acts_by_entries: bool,
+    /// The address from which the agent checks.
+    checker: Option<IpAddr>,
     registration: Option<Registration>,
     /// The last reported errors of a registration, so that they are not reported again.
     refused: Vec<ProxyFault>,
@@ -171,6 +174,7 @@ impl Proxy {
             datacenter,
             leaf_from,
             acts_by_entries: understands.acts_by_entries(),
+            checker: None,
             registration: None,
             refused: Vec::new(),
             watches: BTreeSet::new(),
@@ -184,11 +188,17 @@ impl Proxy {
         }
     }
 
+    /// The same, with the address from which the agent asks for the exposed paths of checks, besides loopback.
+    #[must_use]
+    pub fn checked_from(self, checker: Option<IpAddr>) -> Self {
+        Self { checker, ..self }
+    }
+
     /// Handles an event. Adds the actions to `out`, in order.
     pub fn on(&mut self, event: Event, out: &mut Vec<Effect>) {
         match event {
             Event::ProxyChanged(instance) => {
-                let read = Registration::read(&self.id, &self.datacenter, &instance);
+                let read = Registration::read(&self.id, &self.datacenter, &instance, self.checker);
                 self.on_proxy(read, out);
             }
             Event::ProxyDescribed(described) => {

@@ -40,6 +40,9 @@ pub struct ProxySection {
     /// The paths that it serves without the mesh's TLS, each at a port of its own.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub exposed: Vec<ExposedPath>,
+    /// The address, besides loopback, from which the agent asks for the exposed paths of checks.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub checked_from: Option<IpAddr>,
 }
 
 /// Why a registration is invalid for a proxy.
@@ -60,9 +63,6 @@ pub enum ProxyFault {
     /// Transparent mode, or an unknown mode.
     #[error("not available yet: proxy mode {0:?}; use direct")]
     Mode(String),
-    /// It exposes the paths of checks without the mesh's TLS.
-    #[error("not available yet: Proxy.Expose.Checks; name the paths in Proxy.Expose.Paths")]
-    ExposedChecks,
     /// An exposed path has no path, no port, or the port of another one.
     #[error("Proxy.Expose.Paths: {0:?} needs a Path, and a ListenerPort of its own")]
     ExposedPath(String),
@@ -95,11 +95,12 @@ pub(crate) struct Registration {
 }
 
 impl Registration {
-    /// Interprets a registration and returns all its errors. An error of one upstream refuses only that upstream.
+    /// Interprets a registration and returns all its errors. `checker` is the address from which the agent checks. An error of one upstream refuses only that upstream.
     pub(crate) fn read(
         id: &ProxyId,
         datacenter: &Datacenter,
         instance: &ServiceInstance,
+        checker: Option<IpAddr>,
     ) -> Result<Self, Vec<ProxyFault>> {
         let proxy = match (instance.kind, &instance.proxy) {
             (ServiceKind::ConnectProxy, Some(proxy)) => proxy,
@@ -120,7 +121,7 @@ impl Registration {
         if let Some(expose) = &proxy.expose {
             faults.extend(faults_of_exposed(expose));
         }
-        let (section, inbound) = read_proxy(service, datacenter, instance, proxy, &mut faults);
+        let (section, inbound) = read_proxy(service, datacenter, instance, proxy, checker, &mut faults);
         if inbound.is_none() {
             faults.push(ProxyFault::NoPort);
         }
@@ -142,6 +143,7 @@ impl Registration {
             settings: Settings::new(),
             access_logs: None,
             exposed: Vec::new(),
+            checked_from: None,
         };
         let inbound = described.inbound().map(|inbound| InboundListener {
             bind: BindAddress::Tcp(inbound.bind),
@@ -180,8 +182,7 @@ impl Registration {
 
 /// What is wrong with exposed paths.
 fn faults_of_exposed(expose: &Expose) -> Vec<ProxyFault> {
-    let mut faults = Vec::from_iter(expose.checks.then_some(ProxyFault::ExposedChecks));
-    let mut ports = BTreeSet::new();
+    let (mut faults, mut ports) = (Vec::new(), BTreeSet::new());
     for own in &expose.paths {
         let is_new = own.listener_port != 0 && ports.insert(own.listener_port);
         // Where a path leads nowhere, as one without a slash or LocalPathPort, it alone is not served.
@@ -216,6 +217,7 @@ fn read_proxy(
     datacenter: &Datacenter,
     instance: &ServiceInstance,
     proxy: &ProxyConfig,
+    checker: Option<IpAddr>,
     faults: &mut Vec<ProxyFault>,
 ) -> (ProxySection, Option<InboundListener>) {
     let mut reader = SettingsReader::new(&proxy.config);
@@ -225,6 +227,7 @@ fn read_proxy(
     let local_connect_timeout = reader.millis("local_connect_timeout_ms");
     let handshake_timeout = reader.millis("handshake_timeout_ms");
     let max_connections = reader.limit("max_inbound_connections");
+    let exposed = proxy.expose.as_ref().map(|own| own.paths.clone()).unwrap_or_default();
     let section = ProxySection {
         service,
         service_id: proxy.destination_service_id.clone(),
@@ -232,7 +235,8 @@ fn read_proxy(
         protocol: reader.text("protocol").unwrap_or("tcp").to_owned(),
         settings: proxy.config.clone(),
         access_logs: proxy.access_logs.clone(),
-        exposed: proxy.expose.as_ref().map(|own| own.paths.clone()).unwrap_or_default(),
+        checked_from: checker.filter(|_| exposed.iter().any(|path| path.parsed_from_check)),
+        exposed,
     };
     faults.extend(reader.faults.into_iter().map(ProxyFault::Setting));
     let inbound = bind(instance, bind_ip, bind_port).map(|bind| InboundListener {

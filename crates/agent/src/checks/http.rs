@@ -43,7 +43,14 @@ struct Next {
     body: Bytes,
 }
 
-pub(super) async fn run(tools: &Tools, request: &CheckRequest, within: Duration, keep: usize) -> Report {
+/// Runs it. With `via`, the URL's host is reached at that address, and the request is the same.
+pub(super) async fn run(
+    tools: &Tools,
+    request: &CheckRequest,
+    via: Option<&str>,
+    within: Duration,
+    keep: usize,
+) -> Report {
     let method = if request.method.is_empty() { "GET" } else { &request.method };
     let critical = |why: String| {
         let word = method.chars().take(1).chain(method.chars().skip(1).flat_map(char::to_lowercase));
@@ -51,7 +58,7 @@ pub(super) async fn run(tools: &Tools, request: &CheckRequest, within: Duration,
         Report::run(CheckStatus::Critical, format!("{word} \"{}\": {why}", shown(&request.url)))
     };
     let until = tools.clock.now() + within;
-    let reply = match timeout(&*tools.clock, within, ask(tools, request, method)).await {
+    let reply = match timeout(&*tools.clock, within, ask(tools, request, via, method)).await {
         Ok(Ok(reply)) => reply,
         Ok(Err(why)) => return critical(why),
         Err(_) => return critical("context deadline exceeded while awaiting headers".to_owned()),
@@ -89,10 +96,17 @@ fn status_line(response: &Response<Incoming>) -> String {
     format!("{} {reason}", status.as_u16()).trim_end().to_owned()
 }
 
-async fn ask(tools: &Tools, request: &CheckRequest, method: &str) -> Result<ProbedReply, String> {
+async fn ask(
+    tools: &Tools,
+    request: &CheckRequest,
+    via: Option<&str>,
+    method: &str,
+) -> Result<ProbedReply, String> {
     let mut next = first(request, method)?;
+    let own = next.url.authority.clone();
     for _ in 0..=CHECK_HTTP_REDIRECTS_MAX {
-        let reply = send(tools, request, &next).await?;
+        let at = via.filter(|_| next.url.authority == own).map_or_else(|| next.url.address(), str::to_owned);
+        let reply = send(tools, request, &next, &at).await?;
         if request.disable_redirects || !redirect(&mut next, &reply.response)? {
             return Ok(reply);
         }
@@ -118,10 +132,10 @@ fn first(request: &CheckRequest, method: &str) -> Result<Next, String> {
     Ok(Next { method, url, headers, body: Bytes::copy_from_slice(request.body.as_bytes()) })
 }
 
-async fn send(tools: &Tools, request: &CheckRequest, next: &Next) -> Result<ProbedReply, String> {
+async fn send(tools: &Tools, request: &CheckRequest, next: &Next, at: &str) -> Result<ProbedReply, String> {
     let Next { method, url, headers, body } = next;
     let tls = url.secure.then_some(&request.tls);
-    let stream = dial(&tools.tls, &url.address(), tls, &[PROTOCOL]).await?;
+    let stream = dial(&tools.tls, at, tls, &[PROTOCOL]).await?;
     let (mut requests, connection) = http1::Builder::new()
         .max_buf_size(CHECK_HTTP_HEAD_BYTES_MAX)
         .handshake(TokioIo::new(stream))

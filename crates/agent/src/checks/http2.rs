@@ -74,10 +74,15 @@ pub(super) async fn ping(tools: &Tools, address: &str, tls: Option<&CheckTls>) -
     }
 }
 
-/// Asks a gRPC server for the health of one of its services, or of the whole server.
-pub(super) async fn health(tools: &Tools, address: &str, service: &str, tls: Option<&CheckTls>) -> Report {
+/// Asks a gRPC server, which is reached at `at`, for the health of one of its services, or of the whole server.
+pub(super) async fn health(
+    tools: &Tools,
+    (address, at): (&str, &str),
+    service: &str,
+    tls: Option<&CheckTls>,
+) -> Report {
     let target = if service.is_empty() { address.to_owned() } else { format!("{address}/{service}") };
-    match ask(tools, address, service, tls).await {
+    match ask(tools, (address, at), service, tls).await {
         Ok(1) => Report::run(CheckStatus::Passing, format!("gRPC check {target}: success")),
         Ok(other) => {
             let status =
@@ -100,11 +105,11 @@ const UNAVAILABLE: usize = 14;
 
 async fn ask(
     tools: &Tools,
-    address: &str,
+    (address, at): (&str, &str),
     service: &str,
     tls: Option<&CheckTls>,
 ) -> Result<u64, (usize, String)> {
-    let connected = connect(tools, address, tls).await;
+    let connected = connect(tools, at, tls).await;
     let connection = connected.map_err(|why| (UNAVAILABLE, format!("connection error: desc = {why:?}")))?;
     let Connection { requests, pings: _, mut driver } = connection;
     let scheme = if tls.is_some() { "https" } else { "http" };

@@ -83,9 +83,12 @@ impl Maker {
                 self.within(within, run, late).await
             }
             Probe::Udp { address, every: _ } => udp::run(&self.tools, address, within).await,
-            Probe::Http { request, every: _ } => http::run(&self.tools, request, within, keep).await,
+            Probe::Http { request, every: _ } => {
+                http::run(&self.tools, request, plan.via.as_deref(), within, keep).await
+            }
             Probe::Grpc { address, service, tls, every: _ } => {
-                let run = http2::health(&self.tools, address, service, tls.as_ref());
+                let at = plan.via.as_deref().unwrap_or(address);
+                let run = http2::health(&self.tools, (address, at), service, tls.as_ref());
                 self.within(within, run, || http2::failure(4, "context deadline exceeded")).await
             }
             Probe::H2ping { address, tls, every: _ } => {

@@ -46,7 +46,7 @@ fn maker() -> Maker {
 }
 
 fn plan(probe: Probe) -> Plan {
-    Plan { probe, source: Source::Api, output_bytes_max: KEEP }
+    Plan { probe, source: Source::Api, output_bytes_max: KEEP, via: None }
 }
 
 /// The result of one run.

@@ -43,6 +43,11 @@ impl LocalView {
         self.look(|local| local.services.get(id).is_some_and(ServiceRecord::is_awaiting_entries))
     }
 
+    /// A registered proxy as it is configured.
+    pub(crate) fn proxy(&self, id: &InstanceId) -> Option<ServiceInstance> {
+        self.look(|local| local.proxy(id))
+    }
+
     /// A registered service, merged with what configuration entries say.
     pub(crate) fn instance(&self, id: &InstanceId) -> Option<ServiceInstance> {
         self.look(|local| local.services.get(id).map(|record| record.service().into_owned()))

@@ -98,7 +98,7 @@ impl LocalFeed {
             return None;
         }
         self.told = Some(version);
-        Some(event(self.local.instance(&self.proxy).map(Arc::new)))
+        Some(event(self.local.proxy(&self.proxy).map(Arc::new)))
     }
 }
 

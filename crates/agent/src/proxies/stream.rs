@@ -83,6 +83,9 @@ impl Attached {
         };
         let datacenter = proxies.site.config.datacenter.clone();
         let machine = Proxy::new(proxy, datacenter, attach.leaf, &attach.understands);
+        // Only the agent with which a proxy is registered checks through it.
+        let checker = matches!(feed, Feed::Local(_)).then(|| proxies.site.config.address.parse().ok());
+        let machine = machine.checked_from(checker.flatten());
         let basis = attach
             .tells_basis
             .then(|| Followed::new(Basis::new(standing.service.clone(), standing.node.clone())));

@@ -58,6 +58,7 @@ pub(super) fn agent_config(
         proxies,
         xds,
         sidecar_ports,
+        expose_ports,
         // Used above, for the node's directory, id and addresses.
         data_dir: _,
         pid_file: _,
@@ -81,6 +82,7 @@ pub(super) fn agent_config(
         acl: AclSection { initial_management: None, ..config.acl.clone() },
         // Without a range no port is free, so a sidecar without a port is refused.
         sidecar_ports: sidecar_ports.clone().unwrap_or(RangeInclusive::new(1, 0)),
+        expose_ports: expose_ports.clone().unwrap_or(RangeInclusive::new(1, 0)),
         definitions: config.definitions.clone(),
         check_settings: *checks,
         proxies: *proxies,

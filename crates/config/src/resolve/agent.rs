@@ -59,7 +59,16 @@ impl Resolver<'_> {
             },
             proxies: ProxySection::plain(&raw.proxies),
             xds: XdsSection::plain(&raw.xds),
-            sidecar_ports: self.sidecar_ports(raw),
+            sidecar_ports: self.port_range(
+                "sidecar",
+                (raw.ports.sidecar_min_port, raw.ports.sidecar_max_port),
+                (21_000, 21_255),
+            ),
+            expose_ports: self.port_range(
+                "expose",
+                (raw.ports.expose_min_port, raw.ports.expose_max_port),
+                (21_500, 21_755),
+            ),
             pid_file: raw.pid_file.clone().filter(|file| !file.is_empty()),
         }
     }
@@ -135,8 +144,14 @@ impl Resolver<'_> {
         })
     }
 
-    fn sidecar_ports(&mut self, raw: &Raw) -> Option<std::ops::RangeInclusive<u16>> {
-        let ports = &raw.ports;
+    /// The range between `ports.<name>_min_port` and `ports.<name>_max_port`. `None`: it is turned off.
+    fn port_range(
+        &mut self,
+        name: &str,
+        (min, max): (Option<i64>, Option<i64>),
+        usual: (i64, i64),
+    ) -> Option<std::ops::RangeInclusive<u16>> {
+        let (min_key, max_key) = (format!("ports.{name}_min_port"), format!("ports.{name}_max_port"));
         let mut number = |key: &str, written: Option<i64>, default: i64| {
             let written = written.unwrap_or(default);
             u16::try_from(written.max(0)).unwrap_or_else(|_| {
@@ -144,14 +159,14 @@ impl Resolver<'_> {
                 0
             })
         };
-        let min = number("ports.sidecar_min_port", ports.sidecar_min_port, 21_000);
-        let max = number("ports.sidecar_max_port", ports.sidecar_max_port, 21_255);
+        let min = number(&min_key, min, usual.0);
+        let max = number(&max_key, max, usual.1);
         if min == 0 || max == 0 {
             return None;
         }
         if min > max {
-            let text = format!("sidecar_min_port {min} is above sidecar_max_port {max}; swap them");
-            self.conflict("ports.sidecar_min_port", text);
+            let text = format!("{name}_min_port {min} is above {name}_max_port {max}; swap them");
+            self.conflict(&min_key, text);
         }
         Some(min..=max)
     }

@@ -83,7 +83,7 @@ fn carries(upstream: SocketAddr) {
 
 fn sidecar(world: &World, agent: &Agent, envoy: &Path, service: &str) -> EnvoyProcess {
     let who = [format!("-sidecar-for={service}")];
-    EnvoyProcess::start_asking(world, agent, envoy, &who, &["--disable-hot-restart"])
+    EnvoyProcess::start_asking(world, agent, envoy, &who, &[])
 }
 
 /// A counter of the Envoy's connection to the agent.
@@ -185,7 +185,7 @@ fn n_341_a_client_refuses_a_server_of_another_authority_and_a_service_in_its_pla
     let Some(envoy) = foreign(test, "CONCORD_TEST_ENVOY", "envoy", &["--version"]) else { return };
     // Envoy finds the service's certificate signed by the authority that it trusts, but without the name.
     let who = ["-sidecar-for=web".to_owned(), format!("-grpc-addr=https://{in_place}")];
-    let fooled = EnvoyProcess::start_asking(&world, &agent, &envoy, &who, &["--disable-hot-restart"]);
+    let fooled = EnvoyProcess::start_asking(&world, &agent, &envoy, &who, &[]);
     eventually("Envoy refuses it for its name", || {
         (agent_stat(&fooled, "ssl.fail_verify_san") > 0).then_some(())
     });

@@ -30,6 +30,7 @@ mod envoy_sidecar;
 mod envoy_tokens;
 mod envoy_traces;
 mod errors;
+mod exposed_checks;
 mod grpc;
 mod grpc_tls;
 mod interop;

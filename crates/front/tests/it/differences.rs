@@ -313,7 +313,7 @@ async fn tags_of_a_service_stand_by_name() {
 }
 
 #[tokio::test]
-async fn checks_are_not_made_through_a_proxy() {
+async fn an_exposed_check_tells_no_port() {
     let world = Setup::default().start().await;
     let every = json!({ "CheckID": "c1", "HTTP": "http://127.0.0.1:1/h", "Interval": "1h" });
     assert_eq!(register(&world, &json!({ "Name": "web", "Port": 80, "Check": every })).await.0, 200);

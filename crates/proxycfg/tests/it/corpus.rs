@@ -38,6 +38,7 @@ fn proxy() -> ProxySection {
         settings: settings(r#"{"protocol": "http", "envoy_x": {"y": [1, true, null]}}"#),
         access_logs: None,
         exposed: vec![],
+        checked_from: None,
     }
 }
 

@@ -172,14 +172,6 @@ fn what_makes_no_sidecar_is_refused() {
 }
 
 #[test]
-fn a_proxy_that_would_have_to_let_paths_through_is_refused() {
-    let mut instance = sidecar("web", vec![]);
-    instance.proxy.as_mut().unwrap().expose = Some(Box::new(Expose { checks: true, paths: vec![] }));
-    let refused = "not available yet: Proxy.Expose.Checks; name the paths in Proxy.Expose.Paths";
-    assert_eq!(faults(instance), [refused]);
-}
-
-#[test]
 fn n_295_a_path_that_cannot_be_exposed_alone_is_refused() {
     let path = |path: &str, port: u16, local: u16, protocol: &str| ExposedPath {
         path: path.to_owned(),

@@ -1,6 +1,8 @@
 //! Paths of the local service that everybody may ask for, without the mesh's TLS: each has a listener of its own, which
 //! has this path and no other. One that comes from a check is for this machine alone.
 
+use std::net::IpAddr;
+
 use concord_envoy_proto::envoy::config::core::v3::{CidrRange, Http2ProtocolOptions};
 use concord_envoy_proto::envoy::config::listener::v3::{FilterChain, FilterChainMatch};
 use concord_envoy_proto::envoy::config::route::v3::route::Action as RouteTo;
@@ -13,9 +15,11 @@ use concord_envoy_proto::envoy::extensions::filters::network::http_connection_ma
     InternalAddressConfig, RouteSpecifier,
 };
 use concord_envoy_proto::envoy::extensions::filters::network::http_connection_manager::v3::HttpConnectionManager;
+use concord_model::entry::Protocol;
 use concord_model::proxy::ExposedPath;
 use concord_proxycfg::{InboundListener, LocalTarget, ProxySnapshot};
 
+use super::inbound::http_protocol;
 use super::observed::{self, Observed};
 use super::outcome::{Configuration, Unserved};
 use super::{cluster, listener, manager, requests};
@@ -38,9 +42,13 @@ pub(super) fn add(
     observed: &Observed,
     built: &mut Configuration,
 ) {
+    let speaks_http2 = matches!(http_protocol(snapshot), Some(Protocol::Http2 | Protocol::Grpc));
     for own in &snapshot.proxy.exposed {
         let is_main = match &inbound.local {
-            Some(LocalTarget::Tcp { port, .. }) => *port == own.local_path_port,
+            // The main cluster cannot speak HTTP/2 where the service's protocol is another one.
+            Some(LocalTarget::Tcp { port, .. }) => {
+                *port == own.local_path_port && (speaks_http2 || !(is_http2(own) && own.parsed_from_check))
+            }
             // A service at a socket has no port, and its paths name none.
             Some(LocalTarget::Unix { .. }) => own.local_path_port == 0,
             None => false,
@@ -61,7 +69,7 @@ pub(super) fn add(
             listener::filter("envoy.filters.network.http_connection_manager", &manage(own, &to, observed));
         let chain = FilterChain {
             filters: vec![filter],
-            filter_chain_match: own.parsed_from_check.then(of_this_machine),
+            filter_chain_match: own.parsed_from_check.then(|| of_this_machine(snapshot.proxy.checked_from)),
             ..FilterChain::default()
         };
         let resource = listener::exposed(&inbound.bind, own, chain, observed).naming([to]);
@@ -109,10 +117,16 @@ fn manage(own: &ExposedPath, cluster: &str, observed: &Observed) -> HttpConnecti
     }
 }
 
-fn of_this_machine() -> FilterChainMatch {
+/// Connections from loopback, or from the address from which the agent checks.
+fn of_this_machine(checker: Option<IpAddr>) -> FilterChainMatch {
     let range = |(prefix, length): (&str, u32)| CidrRange {
         address_prefix: prefix.to_owned(),
         prefix_len: Some(length),
     };
-    FilterChainMatch { source_prefix_ranges: LOOPBACK.map(range).to_vec(), ..FilterChainMatch::default() }
+    let mut ranges = LOOPBACK.map(range).to_vec();
+    let beyond = checker.filter(|address| !address.is_loopback() && !address.is_unspecified());
+    ranges.extend(
+        beyond.map(|address| range((&address.to_string(), if address.is_ipv4() { 32 } else { 128 }))),
+    );
+    FilterChainMatch { source_prefix_ranges: ranges, ..FilterChainMatch::default() }
 }

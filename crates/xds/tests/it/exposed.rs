@@ -1,5 +1,8 @@
 //! Paths that are served without the mesh's TLS.
 
+use std::net::IpAddr;
+use std::sync::Arc;
+
 use concord_envoy_proto::envoy::config::cluster::v3::Cluster;
 use concord_envoy_proto::envoy::config::listener::v3::Listener;
 use concord_envoy_proto::envoy::config::listener::v3::filter::ConfigType;
@@ -17,9 +20,16 @@ fn path(path: &str, listener_port: u16, local_path_port: u16) -> ExposedPath {
 }
 
 fn built(paths: Vec<ExposedPath>) -> Configuration {
+    built_for(paths, None)
+}
+
+/// The same, where the agent checks from this address.
+fn built_for(paths: Vec<ExposedPath>, checked_from: Option<IpAddr>) -> Configuration {
     let mut instance = world::sidecar(vec![]);
     instance.proxy.as_mut().unwrap().expose = Some(Box::new(Expose { checks: false, paths }));
-    sidecar(&snapshot(instance, vec![], Action::Deny, vec![]), NEWEST).unwrap()
+    let mut snapshot = Arc::unwrap_or_clone(snapshot(instance, vec![], Action::Deny, vec![]));
+    Arc::make_mut(&mut snapshot.proxy.value).checked_from = checked_from;
+    sidecar(&snapshot, NEWEST).unwrap()
 }
 
 /// The paths that a listener takes, and the manager.
@@ -64,11 +74,35 @@ fn n_297_a_listener_of_an_exposed_path_has_this_path_and_no_other() {
 
 #[test]
 fn n_298_a_path_that_comes_from_a_check_is_for_this_machine_alone() {
-    let built = built(vec![ExposedPath { parsed_from_check: true, ..path("/h", 21500, 8080) }]);
-    let own: Listener = message(&built.resources, ResourceType::Listener, "exposed_path_h:0.0.0.0:21500");
-    let sources = own.filter_chains[0].filter_chain_match.clone().unwrap().source_prefix_ranges;
-    let sources: Vec<_> = sources.iter().map(|own| (own.address_prefix.as_str(), own.prefix_len)).collect();
-    assert_eq!(sources, [("127.0.0.0", Some(8)), ("::1", Some(128))]);
+    let sources = |from: Option<&str>| {
+        let path = ExposedPath { parsed_from_check: true, ..path("/h", 21500, 8080) };
+        let built = built_for(vec![path], from.map(|text| text.parse().unwrap()));
+        let own: Listener = message(&built.resources, ResourceType::Listener, "exposed_path_h:0.0.0.0:21500");
+        let sources = own.filter_chains[0].filter_chain_match.clone().unwrap().source_prefix_ranges;
+        sources
+            .iter()
+            .map(|own| format!("{}/{}", own.address_prefix, own.prefix_len.unwrap()))
+            .collect::<Vec<_>>()
+    };
+    let loopback = ["127.0.0.0/8", "::1/128"];
+    for none in [None, Some("127.0.0.1"), Some("0.0.0.0"), Some("::1")] {
+        assert_eq!(sources(none), loopback, "{none:?}");
+    }
+    // The address from which the agent checks is exactly one.
+    assert_eq!(sources(Some("10.0.0.7"))[2..], ["10.0.0.7/32"]);
+    assert_eq!(sources(Some("fd00::7"))[2..], ["fd00::7/128"]);
+}
+
+#[test]
+fn a_grpc_check_is_asked_in_http_2_whatever_the_services_protocol() {
+    let check = ExposedPath {
+        protocol: "http2".to_owned(),
+        parsed_from_check: true,
+        ..path("/grpc.health.v1.Health/Check", 21500, 8080)
+    };
+    let built = built(vec![check]);
+    let cluster: Cluster = message(&built.resources, ResourceType::Cluster, "exposed_cluster_8080");
+    assert_eq!(cluster.typed_extension_protocol_options.len(), 1);
 }
 
 #[test]

@@ -260,3 +260,23 @@ async fn https_is_verified_unless_any_certificate_will_do() {
         assert!(status == Critical && output.starts_with(&why), "{output}");
     }
 }
+
+#[tokio::test]
+async fn a_check_through_a_proxy_asks_for_the_same() {
+    let (scope, maker) = (scope(), maker());
+    let (proxy, heads) = answering(&scope, |head| match head.starts_with("GET /health?deep=1 ") {
+        true => "HTTP/1.1 302 Found\r\nlocation: /there\r\ncontent-length: 0\r\n\r\n".to_owned(),
+        false => "HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n".to_owned(),
+    })
+    .await;
+    // Nobody answers at the URL itself.
+    let own = closed().await;
+    let probe = probe(request(format!("http://{own}/health?deep=1")), Duration::from_secs(5));
+    let report =
+        maker.run(&Plan { via: Some(proxy.to_string()), ..plan(probe.clone()) }).await.expect("it runs");
+    assert_eq!(report.status, Passing, "{}", report.output);
+    let heads = heads.lock().clone();
+    assert_eq!(heads.len(), 2, "the redirect leads to the same host: {heads:?}");
+    assert!(heads.iter().all(|head| head.to_lowercase().contains(&format!("host: {own}\r\n"))), "{heads:?}");
+    assert_eq!(run(&maker, probe).await.0, Critical);
+}

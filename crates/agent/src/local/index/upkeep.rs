@@ -22,6 +22,7 @@ impl Local {
         self.moved.insert(places.about.clone());
         self.index.enter(&id, places);
         self.rerun.insert(id.clone());
+        self.exposed.look_at(record.spec.service_id.as_ref());
         self.checks.insert(id, record);
     }
 
@@ -30,6 +31,7 @@ impl Local {
         let record = self.checks.remove(id)?;
         let places = Places::of(&record, self.holds(record.spec.service_id.as_ref()));
         self.index.leave(id, &places);
+        self.exposed.look_at(places.about.as_ref());
         self.moved.insert(places.about);
         self.rerun.insert(id.clone());
         if record.is_told() {
@@ -75,6 +77,7 @@ impl Local {
         }
         self.index.ports.set(id.clone(), record.registration.service.port);
         self.services.insert(id.clone(), record);
+        self.look_at_proxy(&id);
         self.moved.insert(Some(id.clone()));
         self.hold(&id, held);
     }
@@ -83,6 +86,7 @@ impl Local {
     pub(in crate::local) fn take_service(&mut self, id: &InstanceId) -> Option<ServiceRecord> {
         let held = self.holds(Some(id));
         let record = self.forget_service(id)?;
+        self.look_at_proxy(id);
         if self.use_entries {
             self.unmerged.insert(id.clone());
         }

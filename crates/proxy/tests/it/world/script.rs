@@ -181,6 +181,7 @@ impl Script {
             settings: Settings::new(),
             access_logs: None,
             exposed: Vec::new(),
+            checked_from: None,
         };
         let bind = BindAddress::Tcp((Ipv4Addr::LOCALHOST, 0).into());
         let inbound = InboundListener {
