@@ -34,7 +34,7 @@ use concord_rpc::{
     SnapshotStream,
 };
 use futures::future::BoxFuture;
-use futures::{FutureExt, StreamExt};
+use futures::{FutureExt, StreamExt, TryStreamExt};
 use tokio::sync::{Semaphore, mpsc};
 use tokio_stream::wrappers::ReceiverStream;
 
@@ -116,7 +116,7 @@ impl Proxies {
         let attached = Attached::new(self.clone(), (standing, feed), attach, follow, messages);
         let run = Box::new(attached).run();
         self.site.scope.spawn("follow a proxy", run.map(move |()| drop(permit)));
-        Ok(ReceiverStream::new(stream).boxed())
+        Ok(ReceiverStream::new(stream).map_ok(|event| *event).boxed())
     }
 
     async fn sign_for_proxy(

@@ -39,7 +39,8 @@ pub(super) fn service_of(instance: &ServiceInstance) -> Result<ServiceRef, RpcEr
     })
 }
 
-type Message = Result<SnapshotEvent, RpcError>;
+/// An event in a box: the queue has room for many, and is mostly empty.
+type Message = Result<Box<SnapshotEvent>, RpcError>;
 
 /// An attached proxy.
 pub(super) struct Attached {
@@ -137,7 +138,7 @@ impl Attached {
                 permit = permit(turn, &room), if waiting => {
                     let Ok(permit) = permit else { return Ok(()) };
                     if let Some(event) = self.next_event() {
-                        permit.send(Ok(event));
+                        permit.send(Ok(Box::new(event)));
                     }
                 }
             }
