@@ -35,6 +35,12 @@ pub(super) fn framed(message: &impl Message) -> Result<Bytes, Status> {
     Ok(bytes.into())
 }
 
+/// The end of an answer with this status.
+pub(super) fn end<D>(status: &Status) -> Result<Frame<D>, Status> {
+    let mut trailers = HeaderMap::new();
+    status.add_header(&mut trailers).map(|()| Frame::trailers(trailers))
+}
+
 /// The body of an answer: messages that are framed, until an error or the end of the queue.
 pub(super) struct Outgoing {
     messages: mpsc::Receiver<Result<Bytes, Status>>,
@@ -71,8 +77,7 @@ impl Body for Outgoing {
             None => Status::ok(""),
         };
         self.has_ended = true;
-        let mut trailers = HeaderMap::new();
-        Poll::Ready(Some(status.add_header(&mut trailers).map(|()| Frame::trailers(trailers))))
+        Poll::Ready(Some(end(&status)))
     }
 
     fn is_end_stream(&self) -> bool {

@@ -7,7 +7,7 @@ use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use concord_runtime::{BoxFuture, Clock, Full, Guest, Held};
-use http::{HeaderMap, Request, Response};
+use http::{Request, Response};
 use hyper::body::{Body, Frame, Incoming};
 use tonic::Status;
 use tonic::codegen::Service as _;
@@ -17,6 +17,7 @@ use concord_rpc::grpc::{ATTACH, SnapshotService};
 use super::frames::StreamsHeld;
 use super::limits::{ATTACHED_BYTES, REQUEST_TIMEOUT};
 use super::messages::Messages;
+use super::outgoing;
 use super::progress::{Piece, Progress};
 use super::public::Public;
 use super::xds::{self, Discovery};
@@ -168,8 +169,7 @@ impl Body for Answer {
             Ok(held) => Ok(Frame::data(Piece::new(bytes, &self.progress, held))),
             Err(full) => {
                 self.ended = true;
-                let mut trailers = HeaderMap::new();
-                exhausted(full).add_header(&mut trailers).map(|()| Frame::trailers(trailers))
+                outgoing::end(&exhausted(full))
             }
         }))
     }
