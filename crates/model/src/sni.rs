@@ -24,6 +24,11 @@ pub enum SniError {
     TooLong(String),
 }
 
+/// The name that the certificates of all servers of a datacenter have, and no service's. It is Consul's.
+pub fn servers(datacenter: &str, trust_domain: &str) -> String {
+    format!("server.{datacenter}.peering.{trust_domain}")
+}
+
 /// The server name of a service in a datacenter of this cluster, or of a subset of the service.
 pub fn service(
     service: &ServiceRef,

@@ -18,7 +18,7 @@ use concord_ca::Csr;
 use concord_ca::leaf::{Attempt, Config, Host, Input, SignFailure, Task};
 use concord_ca::provider::LeafRequest;
 use concord_model::ca::{CaRoots, LeafCertificate};
-use concord_model::{Datacenter, Secret, SpiffeId, TrustDomain};
+use concord_model::{Secret, SpiffeId, sni};
 use concord_rpc::RpcError;
 use concord_runtime::Instant;
 use futures::future::BoxFuture;
@@ -33,7 +33,7 @@ use crate::parts::Core;
 /// A new root is followed at once: one certificate per server burdens no authority.
 const FOLLOWING: Config = Config { root_change_jitter: Duration::ZERO };
 
-/// The names under which clients call this server, besides its name in the mesh ([`mesh_name`]).
+/// The names under which clients call this server, besides its name in the mesh ([`sni::servers`]).
 #[derive(Clone, Debug, Default)]
 pub struct Names {
     /// Host names.
@@ -49,11 +49,6 @@ pub struct Presented {
     pub chain_pem: String,
     /// The private key, PEM.
     pub key: Secret,
-}
-
-/// The name that the certificate of each server of a datacenter has. It is Consul's.
-fn mesh_name(datacenter: &Datacenter, trust_domain: &TrustDomain) -> String {
-    format!("server.{datacenter}.peering.{trust_domain}")
 }
 
 /// Keeps the certificate until the scope ends.
@@ -116,7 +111,7 @@ impl Keeper {
     fn roots_changed(&mut self, roots: Arc<CaRoots>) {
         if self.host.is_none() {
             let datacenter = self.core.config.datacenter.clone();
-            self.names.dns.insert(0, mesh_name(&datacenter, &roots.trust_domain));
+            self.names.dns.insert(0, sni::servers(datacenter.as_str(), roots.trust_domain.as_str()));
             let identity = SpiffeId::Server { trust_domain: roots.trust_domain.clone(), datacenter };
             self.host = Some(Host::new(identity, FOLLOWING, Arc::clone(&self.core.config.keys)));
         }

@@ -5,6 +5,7 @@
 
 use concord_api::agent::AgentSelf;
 use concord_client::{Client, QueryOptions};
+use concord_model::sni;
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject as _;
 
@@ -39,7 +40,7 @@ impl MeshTrust {
                 })?);
             }
         }
-        let name = format!("server.{}.peering.{}", about.config.datacenter, roots.trust_domain);
+        let name = sni::servers(&about.config.datacenter, &roots.trust_domain);
         Ok(Some(Self { authorities, name }))
     }
 }
