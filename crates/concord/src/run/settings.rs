@@ -131,7 +131,11 @@ pub(super) fn debug_config(config: &Config, listening: &Listening) -> BTreeMap<S
         .map(|knob| (knob.key.to_owned(), Value::String((knob.value)(config).to_string())))
         .collect();
     all.insert("DevMode".to_owned(), Value::Bool(config.agent.dev));
-    let signer = if presents_own(config) { BY_MESH } else { "configuration" };
+    let signer = match config.tls.grpc.certificate() {
+        Some(_) => "configuration",
+        None if presents_own(config) => BY_MESH,
+        None => "nobody",
+    };
     all.insert(SIGNER_KEY.to_owned(), json!(signer));
     all.insert("GRPCPort".to_owned(), json!(listening.grpc.map_or(-1, i32::from)));
     all.insert("GRPCTLSPort".to_owned(), json!(listening.grpc_tls.map_or(-1, i32::from)));

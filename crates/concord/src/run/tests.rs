@@ -3,7 +3,8 @@
 use concord_config::{AgentFlags, Host};
 use concord_model::{Secret, Uuid};
 
-use super::settings::{Listening, agent_config};
+use super::mesh_trust::{BY_MESH, SIGNER_KEY};
+use super::settings::{Listening, agent_config, debug_config};
 
 /// The files that take the configuration's sections apart, also those that are handed over whole.
 const WIRING: [&str; 19] = [
@@ -74,6 +75,22 @@ fn a_token_is_kept_no_longer_than_its_policies() {
     assert_eq!(kept("acl { token_ttl = \"50s\" policy_ttl = \"40s\" role_ttl = \"45s\" }"), 40);
     assert_eq!(kept("acl { token_ttl = \"50s\" policy_ttl = \"60s\" role_ttl = \"45s\" }"), 45);
     assert_eq!(kept("acl { token_ttl = \"30s\" policy_ttl = \"60s\" role_ttl = \"45s\" }"), 30);
+}
+
+#[test]
+fn an_agent_says_who_signed_its_certificate_for_grpc() {
+    let signer = |hcl: &str| {
+        let flags = AgentFlags { dev: true, hcl: vec![Secret::new(hcl.to_owned())], ..AgentFlags::default() };
+        let host = Host { hostname: "n1".to_owned(), ..Host::default() };
+        let config = concord_config::load(&[], &flags, &host).expect("it can be started with").config;
+        debug_config(&config, &Listening { grpc: None, grpc_tls: None })[SIGNER_KEY].clone()
+    };
+    assert_eq!(signer(""), BY_MESH);
+    assert_eq!(
+        signer("ports { grpc_tls = 8503 } tls { grpc { cert_file = \"a.pem\" key_file = \"a.key\" } }"),
+        "configuration"
+    );
+    assert_eq!(signer("connect { enabled = false }"), "nobody");
 }
 
 /// The configuration is checked without the authority's table of kinds, and must not disagree with it.
