@@ -159,12 +159,11 @@ impl Proxies {
                 return Ok((Standing { node: own(), id, service }, source));
             }
         };
-        let (instance, source) = match self.local.instance(proxy).filter(|_| node == self.site.config.node) {
-            Some(instance) => (instance, Source::Local),
-            None => (self.in_catalog(caller, &node, proxy).await?, Source::Catalog),
+        let (service, source) = match self.local.instance(proxy).filter(|_| node == self.site.config.node) {
+            Some(instance) => (service_of(&instance)?, Source::Local),
+            None => (service_of(&*self.in_catalog(caller, &node, proxy).await?)?, Source::Catalog),
         };
-        let service = service_of(&instance)?;
-        Ok((Standing { node, id: instance.id, service }, source))
+        Ok((Standing { node, id: proxy.clone(), service }, source))
     }
 
     /// The proxy in the catalog. Only a server follows the catalog: a client would ask the servers for each proxy of
@@ -174,7 +173,7 @@ impl Proxies {
         caller: &Caller,
         node: &NodeName,
         proxy: &InstanceId,
-    ) -> Result<ServiceInstance, RpcError> {
+    ) -> Result<Arc<ServiceInstance>, RpcError> {
         let AgentConfig { about, node: own, .. } = &*self.site.config;
         if !about.role.is_server() {
             return Err(match node == own {
@@ -187,7 +186,8 @@ impl Proxies {
         }
         let head = Head { consistency: Consistency::Stale, ..Head::with_token(caller.token.clone()) };
         let question = FollowProxy { node: node.clone(), proxy: proxy.clone() };
-        self.servers.call(head, question).await?.value.ok_or_else(|| unknown(proxy))
+        let found = self.servers.call(head, question).await?.value;
+        found.map(|found| found.instance).ok_or_else(|| unknown(proxy))
     }
 
     /// Begins to follow something with this token. Who follows the same with the same token shares it.

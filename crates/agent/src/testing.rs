@@ -11,7 +11,7 @@ use concord_ca::OsKeys;
 use concord_ca::seal::Kek;
 use concord_config::section::AclSection;
 use concord_mesh::chain::{self, CompiledChain};
-use concord_mesh::defaults::gather;
+use concord_mesh::defaults::{gather, merge, question};
 use concord_model::ca::{CaRoot, CaRoots, KeyKind, LeafCertificate};
 use concord_model::catalog::{Check, Node, NodeScope, Registered, Registration, ServiceInstance};
 use concord_model::entry::{Entry, EntryName};
@@ -23,8 +23,8 @@ use concord_model::{
 };
 use concord_proxycfg::{Feature, Understood};
 use concord_rpc::request::{
-    Deregister, FollowProxy, InstanceHealth, MatchBy, Matched, NodeRecords, ReadChain, Register,
-    ResolvedToken,
+    Deregister, FollowProxy, FollowedProxy, InstanceHealth, MatchBy, Matched, NodeRecords, ReadChain,
+    Register, ResolvedToken,
 };
 use concord_rpc::{Answer, AnyReply, AnyRequest, Caller, Consistency, Head, RpcError, ServerApi};
 use concord_runtime::{Clock, Scope, TokioClock, World};
@@ -296,16 +296,18 @@ impl Servers {
         compiled.map(Arc::new).map_err(|fault| RpcError::Rejected(fault.to_string()))
     }
 
-    fn follow_proxy(
-        &self,
-        caller: &Caller,
-        wanted: &FollowProxy,
-    ) -> Result<Option<ServiceInstance>, RpcError> {
+    fn follow_proxy(&self, caller: &Caller, wanted: &FollowProxy) -> Result<Option<FollowedProxy>, RpcError> {
         let fits = |one: &&InstanceHealth| one.node.name == wanted.node && one.service.id == wanted.proxy;
         let found = self.look(|catalog| catalog.instances.iter().find(fits).cloned());
         let Some(found) = found.map(|one| one.service) else { return Ok(None) };
         caller.require_service_write(FollowProxy::right(&found).as_str())?;
-        Ok(Some(found))
+        let scope = NodeScope::default();
+        let Some(question) = question(&found, &scope) else {
+            return Ok(Some(FollowedProxy { instance: Arc::new(found), merged: None }));
+        };
+        let central = gather(&question, |name| self.look(|catalog| catalog.entries.get(name).cloned()));
+        let merged = Some(central.merged(&question.service).into());
+        Ok(Some(FollowedProxy { instance: Arc::new(merge(&found, &scope, &central)), merged }))
     }
 
     fn register(&self, head: &Head, told: &Registration) {

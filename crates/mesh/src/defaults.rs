@@ -146,6 +146,13 @@ pub fn merge(instance: &ServiceInstance, scope: &NodeScope, central: &Central) -
 }
 
 impl Central {
+    /// The entries that are merged with a proxy of this service, of those that exist.
+    pub fn merged(&self, service: &ServiceRef) -> Vec<EntryName> {
+        let global = self.proxies.as_ref().map(|_| EntryName::only(EntryKind::ProxyDefaults));
+        let own = self.service.as_ref().map(|_| defaults_of(service));
+        global.into_iter().chain(own).collect()
+    }
+
     /// Whether the entries put the proxy into transparent mode, unless its registration says otherwise.
     fn is_transparent(&self) -> bool {
         let of_service = self.service.as_ref().map(|own| own.mode.as_str()).filter(|mode| !mode.is_empty());

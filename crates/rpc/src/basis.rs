@@ -1,6 +1,7 @@
 //! What a snapshot is made from: whose it is, and up to which index it contains the configuration entries.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use concord_model::entry::EntryName;
 use concord_model::{NodeName, ServiceRef};
@@ -31,7 +32,7 @@ pub struct MergedEntries {
     /// Up to which index.
     pub index: u64,
     /// The entries that exist.
-    pub entries: Vec<EntryName>,
+    pub entries: Arc<[EntryName]>,
 }
 
 impl Basis {

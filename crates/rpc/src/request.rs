@@ -31,7 +31,7 @@ use concord_mesh::gateway::GatewayService;
 use concord_mesh::plan::Plan;
 use concord_mesh::status::EntryStatus;
 use concord_model::ca::{CaConfig, CaRoots, LeafCertificate};
-use concord_model::catalog::{Check, Node, ServiceInstance};
+use concord_model::catalog::{Check, Node};
 use concord_model::entry::{Entry, EntryName};
 use concord_model::intention::ServiceIntentions;
 use concord_model::token::AclPolicy;
@@ -52,7 +52,7 @@ pub use self::catalog::{
 pub use self::certificate::{ReadCaConfig, ReadCaRoots, SetCaConfig, SignLeaf};
 pub use self::chain::ReadChain;
 pub use self::config::{ApplyEntry, DeleteEntry, ListEntries, ReadDefaults, ReadEntry, ReadEntryStatus};
-pub use self::dataplane::{FollowProxy, ListServers, NodeChoice, ReadProxy, ReadyServer};
+pub use self::dataplane::{FollowProxy, FollowedProxy, ListServers, NodeChoice, ReadProxy, ReadyServer};
 pub use self::gateway::{
     Export, GatewayIntentions, GatewayServiceHealth, ListExports, ListGatewayServices, ServedInstances,
 };
@@ -210,7 +210,7 @@ requests! {
     // Proxies without an agent.
     ListServers -> Vec<ReadyServer>, READ, |_| Need::OwnToken;
     ReadProxy -> InstanceOnNode, READ.once(), |_| Need::CheckedAt("the right to read the proxy's own service");
-    FollowProxy -> Option<ServiceInstance>, READ, |_| Need::CheckedAt("the right to write the service that the proxy stands before");
+    FollowProxy -> Option<FollowedProxy>, READ, |_| Need::CheckedAt("the right to write the service that the proxy stands before");
 
     // Certificate authority.
     ReadCaRoots -> CaRoots, READ.of_connect().for_anybody(), |_| Need::Open; // the public trust bundle

@@ -1,17 +1,15 @@
 //! The registration of a proxy in the catalog. Who may be the proxy sees all of it, and nobody else anything.
 
 use std::borrow::Cow;
-use std::sync::Arc;
 
-use concord_model::catalog::ServiceInstance;
-use concord_rpc::request::FollowProxy;
+use concord_rpc::request::{FollowProxy, FollowedProxy};
 use concord_rpc::{Caller, Consistency};
 
 use crate::cache::{Cached, Shared};
 
 impl Cached for FollowProxy {
     type Request = Self;
-    type Kept = Option<Arc<ServiceInstance>>;
+    type Kept = Option<FollowedProxy>;
     const SHARED: Shared = Shared::SameRights;
     const CONSISTENCY: Consistency = Consistency::Stale;
 
@@ -19,22 +17,18 @@ impl Cached for FollowProxy {
         Cow::Borrowed(self)
     }
 
-    fn keep(&self, instance: Option<ServiceInstance>) -> Option<Arc<ServiceInstance>> {
-        instance.map(Arc::new)
+    fn keep(&self, proxy: Option<FollowedProxy>) -> Option<FollowedProxy> {
+        proxy
     }
 
-    fn bytes(instance: &Option<Arc<ServiceInstance>>) -> usize {
-        instance.as_ref().map_or(0, |instance| instance.held_bytes())
+    fn bytes(proxy: &Option<FollowedProxy>) -> usize {
+        proxy.as_ref().map_or(0, FollowedProxy::held_bytes)
     }
 
-    fn less_for(
-        &self,
-        instance: &Option<Arc<ServiceInstance>>,
-        caller: &Caller,
-    ) -> Option<Option<Arc<ServiceInstance>>> {
-        let hidden = |instance: &Arc<ServiceInstance>| {
-            caller.require_service_write(Self::right(instance).as_str()).is_err()
+    fn less_for(&self, proxy: &Option<FollowedProxy>, caller: &Caller) -> Option<Option<FollowedProxy>> {
+        let hidden = |proxy: &FollowedProxy| {
+            caller.require_service_write(Self::right(&proxy.instance).as_str()).is_err()
         };
-        instance.as_ref().is_some_and(hidden).then_some(None)
+        proxy.as_ref().is_some_and(hidden).then_some(None)
     }
 }

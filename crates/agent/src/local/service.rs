@@ -6,10 +6,10 @@ use std::sync::Arc;
 
 use concord_mesh::defaults::{self, Central, Question};
 use concord_model::catalog::{NodeScope, ServiceAddress, ServiceInstance};
-use concord_model::entry::{EntryKind, EntryName};
 use concord_model::proxy::ProxyConfig;
 use concord_model::registration::LocalService;
 use concord_model::{CheckId, InstanceId};
+use concord_rpc::MergedEntries;
 
 use super::mark::{Mark, Source};
 
@@ -147,13 +147,10 @@ impl ServiceRecord {
     }
 
     /// The entries that are merged with the registration, and up to which index.
-    pub(crate) fn merged_from(&self) -> Option<(u64, Vec<EntryName>)> {
+    pub(crate) fn merged_from(&self) -> Option<MergedEntries> {
         let Entries::Said(Settled::By(central, index)) = &self.entries else { return None };
-        let service = self.question()?.service;
-        let global = central.proxies.as_ref().map(|_| EntryName::only(EntryKind::ProxyDefaults));
-        let own =
-            central.service.as_ref().map(|_| EntryName::of_service(EntryKind::ServiceDefaults, &service));
-        Some((*index, global.into_iter().chain(own).collect()))
+        let entries = central.merged(&self.question()?.service).into();
+        Some(MergedEntries { index: *index, entries })
     }
 
     fn merge(&mut self) {

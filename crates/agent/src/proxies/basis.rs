@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use concord_mesh::chain::CompiledChain;
+use concord_model::entry::EntryName;
 use concord_proxycfg::{ChainId, ChainStep, Event, ProxySnapshot, WatchKey};
 use concord_rpc::{Basis, MergedEntries};
 
@@ -13,6 +14,15 @@ pub(crate) struct News {
     /// The index of the answer; 0 if there was none.
     pub(super) index: u64,
     pub(super) event: Event,
+    /// The entries that are merged with the registration, if it is told with them.
+    pub(super) merged: Option<Arc<[EntryName]>>,
+}
+
+impl News {
+    /// Without entries that are merged.
+    pub(super) fn of(index: u64, event: Event) -> Self {
+        Self { index, event, merged: None }
+    }
 }
 
 /// What was told to the machine of one proxy.

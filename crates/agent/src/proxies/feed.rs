@@ -58,10 +58,10 @@ impl Feed {
     pub(super) async fn next(&mut self) -> Result<News, RpcError> {
         match self {
             Self::Described(proxy) => match proxy.take() {
-                Some(proxy) => Ok(News { index: 0, event: Event::ProxyDescribed(proxy) }),
+                Some(proxy) => Ok(News::of(0, Event::ProxyDescribed(proxy))),
                 None => pending().await,
             },
-            Self::Local(feed) => Ok(News { index: 0, event: feed.next().await }),
+            Self::Local(feed) => Ok(News::of(0, feed.next().await)),
             Self::Catalog(feed) => loop {
                 feed.mailbox.next().await;
                 if let Some(news) = feed.shared.latest() {

@@ -157,7 +157,7 @@ impl Attached {
     }
 
     /// Takes what is told about the proxy itself. It may stand before another service now.
-    fn registration(&mut self, News { index, event }: News) -> Result<(), RpcError> {
+    fn registration(&mut self, News { index, event, merged }: News) -> Result<(), RpcError> {
         match &event {
             Event::Gone => return Err(unknown(&self.standing.id)),
             Event::ProxyChanged(instance) => self.standing.service = service_of(instance)?,
@@ -166,8 +166,7 @@ impl Attached {
         self.check_rights()?;
         self.note_merged();
         if let Some(basis) = self.basis.as_mut().filter(|_| index > 0) {
-            // The server has merged it, and does not tell from what.
-            basis.merged(Some(MergedEntries { index, entries: Vec::new() }));
+            basis.merged(merged.map(|entries| MergedEntries { index, entries }));
         }
         self.take(event)
     }
@@ -175,12 +174,9 @@ impl Attached {
     /// Notes from which entries the local registration is merged. That may be newer, and say the same.
     fn note_merged(&mut self) {
         let (Some(basis), Some(_)) = (&mut self.basis, &self.merges) else { return };
-        let of = |record: &ServiceRecord| {
-            let (index, entries) = record.merged_from()?;
-            Some(MergedEntries { index, entries })
-        };
         let id = &self.standing.id;
-        basis.merged(self.proxies.local.look(|local| local.services.get(id).and_then(of)));
+        let merged = |record: &ServiceRecord| record.merged_from();
+        basis.merged(self.proxies.local.look(|local| local.services.get(id).and_then(merged)));
     }
 
     /// Reads the newest that a watch has told. It may have been stopped meanwhile.
@@ -192,7 +188,7 @@ impl Attached {
         }
     }
 
-    fn hear(&mut self, News { index, event }: News) -> Result<(), RpcError> {
+    fn hear(&mut self, News { index, event, .. }: News) -> Result<(), RpcError> {
         if let Some(basis) = &mut self.basis {
             basis.told(index, &event);
         }

@@ -12,7 +12,7 @@ use concord_model::entry::Entry;
 use concord_model::{Datacenter, Secret};
 use concord_proxycfg::{ChainQuestion, Endpoint, Event, Target, WatchKey};
 use concord_rpc::request::{
-    InstanceHealth, InstanceSelection, ReadCaRoots, ReadChain, ReadEntry, ServiceHealth,
+    FollowedProxy, InstanceHealth, InstanceSelection, ReadCaRoots, ReadChain, ReadEntry, ServiceHealth,
 };
 use concord_rpc::{Caller, Head, RpcError};
 use concord_runtime::Backoff;
@@ -53,8 +53,7 @@ impl Watching {
     async fn watch(&self) -> Option<RpcError> {
         let key = match &self.what {
             Watched::Registration(proxy) => {
-                let event = |found: Arc<Option<Arc<_>>>| feed::event(found.as_ref().clone());
-                return self.follow(Question::of(proxy.clone()), event, unheard).await;
+                return self.follow_news(Question::of(proxy.clone()), registration, unheard).await;
             }
             Watched::Part(key) => key,
         };
@@ -105,14 +104,15 @@ impl Watching {
                 self.follow(Question::of(ReadEntry { name: name.clone() }), event, unheard).await
             }
             WatchKey::Leaf(service) => {
-                let event = |leaf| Event::LeafChanged { service: service.clone(), leaf };
+                let news =
+                    |index, leaf| News::of(index, Event::LeafChanged { service: service.clone(), leaf });
                 let mut pace = Pace::default();
                 loop {
                     let answer = match self.caller().await {
                         Ok(caller) => self.proxies.connect.leaf(&caller, &service.name, &pace.head).await,
                         Err(error) => Err(error),
                     };
-                    if let Break(ended) = self.tell(&mut pace, answer, event, unheard).await {
+                    if let Break(ended) = self.tell(&mut pace, answer, news, unheard).await {
                         return ended;
                     }
                 }
@@ -129,8 +129,18 @@ impl Watching {
     /// of it, a denial does not end the watch.
     async fn follow<C: Cached>(
         &self,
-        Question { asked: question, datacenter }: Question<C>,
+        question: Question<C>,
         event: impl Fn(Arc<C::Kept>) -> Event,
+        failed: impl Fn(&RpcError) -> Option<Event>,
+    ) -> Option<RpcError> {
+        self.follow_news(question, |index, kept| News::of(index, event(kept)), failed).await
+    }
+
+    /// The same, where an answer says more than the machine is told.
+    async fn follow_news<C: Cached>(
+        &self,
+        Question { asked: question, datacenter }: Question<C>,
+        news: impl Fn(u64, Arc<C::Kept>) -> News,
         failed: impl Fn(&RpcError) -> Option<Event>,
     ) -> Option<RpcError> {
         let mut pace = Pace { head: Head { datacenter, ..Head::default() }, ..Pace::default() };
@@ -139,7 +149,7 @@ impl Watching {
                 Ok(caller) => self.proxies.answers.read(&caller, &question, &pace.head).await,
                 Err(error) => Err(error),
             };
-            if let Break(ended) = self.tell(&mut pace, answer, &event, &failed).await {
+            if let Break(ended) = self.tell(&mut pace, answer, &news, &failed).await {
                 return ended;
             }
         }
@@ -150,7 +160,7 @@ impl Watching {
         &self,
         pace: &mut Pace,
         answer: Result<CacheAnswer<Arc<T>>, RpcError>,
-        event: impl Fn(Arc<T>) -> Event,
+        news: impl Fn(u64, Arc<T>) -> News,
         failed: impl Fn(&RpcError) -> Option<Event>,
     ) -> ControlFlow<Option<RpcError>> {
         match answer {
@@ -158,8 +168,7 @@ impl Watching {
                 pace.backoff.reset();
                 pace.is_known = true;
                 pace.head.min_index = answer.index;
-                let news = News { index: answer.index, event: event(answer.value) };
-                if self.tell.tell(Ok(news)).is_err() {
+                if self.tell.tell(Ok(news(answer.index, answer.value))).is_err() {
                     return Break(None);
                 }
             }
@@ -170,7 +179,7 @@ impl Watching {
                 }
                 pace.is_known &= !error.is_denial();
                 if let Some(event) = told.filter(|_| !pace.is_known)
-                    && self.tell.tell(Ok(News { index: 0, event })).is_err()
+                    && self.tell.tell(Ok(News::of(0, event))).is_err()
                 {
                     return Break(None);
                 }
@@ -181,6 +190,13 @@ impl Watching {
         }
         Continue(())
     }
+}
+
+/// What is told of a registration in the catalog.
+fn registration(index: u64, found: Arc<Option<FollowedProxy>>) -> News {
+    let found = found.as_ref().as_ref();
+    let event = feed::event(found.map(|own| Arc::clone(&own.instance)));
+    News { index, event, merged: found.and_then(|own| own.merged.clone()) }
 }
 
 /// The machine is not told of an error: what it knows stays.

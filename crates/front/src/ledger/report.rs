@@ -175,7 +175,7 @@ fn made_from(proxy: &str, account: &Account, kind: ResourceType, name: &str) -> 
                 let merged = account.basis().and_then(|basis| basis.registration.as_ref());
                 merged
                     .iter()
-                    .flat_map(|merged| &merged.entries)
+                    .flat_map(|merged| merged.entries.iter())
                     .for_each(|name| add(of_entry(name, String::new())));
             }
             Cause::Authority => add(MadeFrom { authority: true, ..MadeFrom::default() }),

@@ -7,6 +7,7 @@ use concord_envoy_proto::envoy::config::core::v3::node::UserAgentVersionType;
 use concord_envoy_proto::envoy::config::core::v3::{BuildVersion, Node};
 use concord_envoy_proto::envoy::service::discovery::v3::{DeltaDiscoveryRequest, DeltaDiscoveryResponse};
 use concord_envoy_proto::envoy::r#type::v3::SemanticVersion;
+use concord_envoy_proto::google::rpc::Status as Refusal;
 use concord_xds::ResourceType;
 use http::uri::PathAndQuery;
 use tokio::sync::mpsc;
@@ -110,6 +111,18 @@ impl Envoy {
     pub(crate) async fn answers(&self, response: &DeltaDiscoveryResponse) {
         let (type_url, response_nonce) = (response.type_url.clone(), response.nonce.clone());
         let answer = DeltaDiscoveryRequest { type_url, response_nonce, ..DeltaDiscoveryRequest::default() };
+        self.requests.send(answer).await.unwrap();
+    }
+
+    pub(crate) async fn refuses(&self, response: &DeltaDiscoveryResponse, words: &str) {
+        let (type_url, response_nonce) = (response.type_url.clone(), response.nonce.clone());
+        let error_detail = Some(Refusal { message: words.to_owned(), ..Refusal::default() });
+        let answer = DeltaDiscoveryRequest {
+            type_url,
+            response_nonce,
+            error_detail,
+            ..DeltaDiscoveryRequest::default()
+        };
         self.requests.send(answer).await.unwrap();
     }
 }

@@ -1,6 +1,6 @@
 //! Which proxy has what: what the API tells of attached proxies, to whom, and when it tells it.
 
-use concord_envoy_proto::google::rpc::Status as Refusal;
+use concord_envoy_proto::envoy::config::core::v3::Node;
 use concord_xds::ResourceType;
 use serde_json::{Value, json};
 
@@ -67,13 +67,7 @@ async fn n_311_a_refusal_is_told_with_its_words_and_entries_until_a_change_heals
         (json!(1), json!(0))
     );
 
-    let error_detail = Some(Refusal { message: "no such thing\u{1b}[2J".to_owned(), ..Refusal::default() });
-    let refusal = concord_envoy_proto::envoy::service::discovery::v3::DeltaDiscoveryRequest {
-        response_nonce: clusters.nonce.clone(),
-        error_detail,
-        ..asks(ResourceType::Cluster, None)
-    };
-    envoy.requests.send(refusal).await.unwrap();
+    envoy.refuses(&clusters, "no such thing\u{1b}[2J").await;
     let shown = status(&world, |one| one["State"] == "rejected").await;
     let one = &shown["Rejections"][0];
     assert_eq!((&one["Type"], &one["Name"]), (&json!("cluster"), &json!("local_app")));
@@ -103,6 +97,48 @@ async fn n_311_a_refusal_is_told_with_its_words_and_entries_until_a_change_heals
         cluster(&shown)["LastRejected"]["Version"].as_u64().unwrap() > 0,
         "it is remembered that it refused"
     );
+    world.stop().await;
+}
+
+/// A sidecar on a node without an agent, as its Envoy.
+async fn in_catalog(world: &World) -> Envoy {
+    let service = json!({"Kind": "connect-proxy", "ID": ID, "Service": ID, "Port": 21000,
+        "Proxy": {"DestinationServiceName": "web", "LocalServicePort": 8080}});
+    let body = json!({"Node": "edge", "Address": "192.0.2.1", "Service": service}).to_string();
+    let answer = world.put("/v1/catalog/register", body).token(ROOT).send().await;
+    assert_eq!(answer.status, 200, "{answer:?}");
+    let on = prost_types::Struct {
+        fields: [("node_name".to_owned(), prost_types::value::Kind::StringValue("edge".to_owned()).into())]
+            .into(),
+    };
+    Envoy::open(world, DELTA, Node { metadata: Some(on), ..node(ID, 40) }, ROOT).await.unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_proxy_of_the_catalog_has_the_entries_that_it_is_merged_with() {
+    let world = Setup { at_server: true, ..Setup::guarded() }.start().await;
+    write(&world, json!({"Kind": "service-defaults", "Name": "web", "Protocol": "tcp"})).await;
+    write(&world, json!({"Kind": "proxy-defaults", "Name": "global"})).await;
+    let mut envoy = in_catalog(&world).await;
+    let clusters = envoy.hears(&world).await;
+    envoy.refuses(&clusters, "no such thing").await;
+    let shown = status(&world, |one| one["State"] == "rejected").await;
+    assert_eq!((&shown["Proxy"], &shown["Node"]), (&json!(ID), &json!("edge")));
+    let from = json!([
+        {"Registration": ID},
+        {"Kind": "proxy-defaults", "Name": "global"},
+        {"Kind": "service-defaults", "Name": "web"},
+    ]);
+    assert_eq!(shown["Rejections"][0]["MadeFrom"], from);
+    for entry in ["service-defaults/web", "proxy-defaults/global"] {
+        let path = format!("{PROXIES}/entry/{entry}");
+        let at = |told: Value| ["Affected", "Compiled", "Rejected"].map(|key| told[key].as_u64().unwrap());
+        world.until(&path, ROOT, |answer| at(answer.json()) == [1, 1, 1]).await;
+    }
+    let other = json!({"Kind": "service-defaults", "Name": "db", "Protocol": "tcp"});
+    write(&world, other).await;
+    let other = world.get(&format!("{PROXIES}/entry/service-defaults/db")).token(ROOT).json().await;
+    assert_eq!(other["Affected"], 0, "it concerns others");
     world.stop().await;
 }
 

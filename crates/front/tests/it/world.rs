@@ -9,8 +9,8 @@ use concord_agent::{Agent, AgentConfig};
 use concord_ca::OsKeys;
 use concord_ca::provider::means::Inline;
 use concord_ca::seal::Kek;
-use concord_config::section::AclSection;
 use concord_config::section::Level;
+use concord_config::section::{AclSection, Role};
 use concord_front::http::context::{LogLines, LogSource};
 use concord_front::http::{Ctx, Http, Settings, routes};
 use concord_front::{Socket, grpc};
@@ -46,6 +46,8 @@ pub(crate) struct Setup {
     pub(crate) token_ttl: Option<Duration>,
     /// A clock that the test sets; `None`: the machine's.
     pub(crate) clock: Option<SetClock>,
+    /// Whether the agent is one beside a server, which configures proxies of the catalog.
+    pub(crate) at_server: bool,
 }
 
 /// A log of one line.
@@ -151,6 +153,9 @@ impl Setup {
         config.acl.tokens.agent = self.acl.then(|| Secret::new(ROOT.to_owned()));
         config.acl.tokens.default = self.default_token.map(|token| Secret::new(token.to_owned()));
         config.about.version = "1.21.0".to_owned();
+        if self.at_server {
+            config.about.role = Role::Server { bootstrap: true };
+        }
         let agent = Agent::start(
             config,
             over_a_line(&server, &scope),

@@ -1,6 +1,9 @@
 //! What proxies without an agent of their own ask the servers.
 
+use std::sync::Arc;
+
 use concord_model::catalog::{NodeScope, ServiceInstance};
+use concord_model::entry::EntryName;
 use concord_model::{InstanceId, NodeName, ServiceName, Uuid};
 use serde::{Deserialize, Serialize};
 
@@ -48,6 +51,27 @@ pub struct FollowProxy {
     pub node: NodeName,
     /// Its id there.
     pub proxy: InstanceId,
+}
+
+/// The registration of a proxy, and from what it is merged.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct FollowedProxy {
+    /// With the settings that entries give it. In a message its fields stand beside the others, because older versions
+    /// tell it alone.
+    #[serde(flatten)]
+    pub instance: Arc<ServiceInstance>,
+    /// The entries that exist, of those that are merged with it. `None` if entries do not concern it, or if the servers
+    /// do not say it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub merged: Option<Arc<[EntryName]>>,
+}
+
+impl FollowedProxy {
+    /// About how many bytes of memory it holds.
+    pub fn held_bytes(&self) -> usize {
+        // Two entries at most are merged, with names of ordinary length.
+        self.instance.held_bytes() + if self.merged.is_some() { 512 } else { 0 }
+    }
 }
 
 impl FollowProxy {

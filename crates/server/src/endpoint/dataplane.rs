@@ -1,15 +1,18 @@
 //! What proxies without an agent of their own ask.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use concord_acl::{Labelled, Level, Right};
-use concord_model::catalog::{Node, NodeScope, SERVER_SERVICE, ServiceInstance};
+use concord_model::catalog::{Node, NodeScope, SERVER_SERVICE};
 use concord_model::proxy::ServiceKind;
 use concord_model::{Namespace, ServiceRef};
 use concord_rpc::RpcError;
-use concord_rpc::request::{FollowProxy, InstanceOnNode, ListServers, NodeChoice, ReadProxy, ReadyServer};
+use concord_rpc::request::{
+    FollowProxy, FollowedProxy, InstanceOnNode, ListServers, NodeChoice, ReadProxy, ReadyServer,
+};
 
-use super::merging::shown;
+use super::merging::{shown, told};
 use crate::reading::Reading;
 
 /// Any token opens it, and nobody without one. A server is ready if it votes and the catalog knows it.
@@ -58,10 +61,11 @@ pub(crate) fn read_proxy(reading: &mut Reading<'_>, request: &ReadProxy) -> Resu
 pub(crate) fn follow_proxy(
     reading: &mut Reading<'_>,
     request: &FollowProxy,
-) -> Result<Option<ServiceInstance>, RpcError> {
+) -> Result<Option<FollowedProxy>, RpcError> {
     let scope = NodeScope::default();
     let found = reading.reader.node_service(&scope, &request.node, &Namespace::default(), &request.proxy);
     let Some(instance) = found else { return Ok(None) };
     reading.caller.require_service_write(FollowProxy::right(&instance).as_str())?;
-    Ok(Some(shown(reading, &scope, &instance, true)))
+    let (instance, merged) = told(reading, &scope, &instance);
+    Ok(Some(FollowedProxy { instance: Arc::new(instance), merged: merged.map(Into::into) }))
 }

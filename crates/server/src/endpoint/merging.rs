@@ -5,6 +5,7 @@
 
 use concord_mesh::defaults::{Central, gather, merge, question};
 use concord_model::catalog::{NodeScope, ServiceInstance};
+use concord_model::entry::EntryName;
 use concord_rpc::RpcError;
 use concord_rpc::request::ReadDefaults;
 
@@ -22,7 +23,19 @@ pub(super) fn shown(
     instance: &ServiceInstance,
     merged: bool,
 ) -> ServiceInstance {
-    let Some(question) = question(instance, scope).filter(|_| merged) else { return instance.clone() };
+    match merged {
+        true => told(reading, scope, instance).0,
+        false => instance.clone(),
+    }
+}
+
+/// An instance merged with the entries that apply to it, and which of them exist; `None` if they do not concern it.
+pub(super) fn told(
+    reading: &mut Reading<'_>,
+    scope: &NodeScope,
+    instance: &ServiceInstance,
+) -> (ServiceInstance, Option<Vec<EntryName>>) {
+    let Some(question) = question(instance, scope) else { return (instance.clone(), None) };
     let central = gather(&question, |name| reading.reader.entry(name));
-    merge(instance, scope, &central)
+    (merge(instance, scope, &central), Some(central.merged(&question.service)))
 }

@@ -4,7 +4,7 @@ use concord_mesh::defaults::question;
 use concord_model::Stamp;
 use concord_model::catalog::NodeScope;
 use concord_model::entry::{Entry, EntryKind, EntryName, Protocol, Record, ServiceDefaults};
-use concord_rpc::request::{ApplyEntry, FollowProxy};
+use concord_rpc::request::{ApplyEntry, FollowProxy, FollowedProxy};
 use concord_rpc::{Answer, Head, ServerApiExt};
 
 use crate::catalog::sidecar;
@@ -25,7 +25,7 @@ async fn n_320_a_proxy_in_the_catalog_is_told_to_whom_may_be_it_alone() {
     host.ask_as(ROOT, sidecar("edge", "web")).await.unwrap();
     let web = host.token("web", r#"service "web" { policy = "write" }"#).await.secret;
     let told = host.ask_as(&web, follow(&id())).await.unwrap().expect("it is there");
-    assert!(question(&told, &NodeScope::default()).is_some(), "a sidecar");
+    assert!(question(&told.instance, &NodeScope::default()).is_some(), "a sidecar");
     for (other, rules) in [
         ("reader", r#"service "web" { policy = "read" } service "web-sidecar-proxy" { policy = "write" }"#),
         ("node", r#"service_prefix "" { policy = "read" } node_prefix "" { policy = "write" }"#),
@@ -38,10 +38,7 @@ async fn n_320_a_proxy_in_the_catalog_is_told_to_whom_may_be_it_alone() {
 }
 
 /// The answer after `seen`, asked for in the background.
-fn wait(
-    host: &Host,
-    seen: u64,
-) -> tokio::task::JoinHandle<Answer<Option<concord_model::catalog::ServiceInstance>>> {
+fn wait(host: &Host, seen: u64) -> tokio::task::JoinHandle<Answer<Option<FollowedProxy>>> {
     let api = host.api.clone();
     let head = Head { min_index: seen, wait: Some(SECOND * 60), ..with(ROOT) };
     tokio::spawn(async move { api.call(head, follow(&id())).await.unwrap() })
@@ -58,7 +55,11 @@ async fn a_proxy_hears_of_its_registration_its_entries_and_its_end() {
     assert!(!waiting.is_finished(), "another proxy of its node");
     host.ask_as(ROOT, sidecar("edge", "web")).await.unwrap();
     let answer = waiting.await.unwrap();
-    assert!(answer.value.is_some());
+    assert_eq!(
+        answer.value.unwrap().merged.as_deref(),
+        Some([].as_slice()),
+        "entries concern it, and there are none"
+    );
 
     let waiting = wait(&host, answer.index);
     let scope = EntryName::parse(EntryKind::ServiceDefaults, "web").unwrap().scope;
@@ -66,7 +67,10 @@ async fn a_proxy_hears_of_its_registration_its_entries_and_its_end() {
     let record = Record { scope, said, meta: Default::default(), stamp: Stamp::default() };
     host.ask_as(ROOT, ApplyEntry { entry: Entry::ServiceDefaults(record), cas: None }).await.unwrap();
     let answer = waiting.await.unwrap();
-    let proxy = answer.value.unwrap().proxy.unwrap();
+    let told = answer.value.unwrap();
+    let entries = [EntryName::parse(EntryKind::ServiceDefaults, "web").unwrap()];
+    assert_eq!(told.merged.as_deref(), Some(entries.as_slice()));
+    let proxy = told.instance.proxy.clone().unwrap();
     assert_eq!(proxy.config["protocol"], "http", "what entries say is in it");
 
     let waiting = wait(&host, answer.index);

@@ -1,5 +1,6 @@
 //! Tests of proxies that are registered in the catalog, on nodes without an agent.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use concord_config::section::Role;
@@ -9,10 +10,12 @@ use concord_model::proxy::{ProxyConfig, ServiceKind};
 use concord_model::{NodeName, Secret};
 use concord_proxycfg::{LeafFrom, ProxySnapshot};
 use concord_rpc::request::InstanceHealth;
-use concord_rpc::{Attach, ProxyTarget, Received, RpcError, SnapshotSource, SnapshotStream};
+use concord_rpc::{Attach, ProxyTarget, Received, RpcError, SnapshotEvent, SnapshotSource, SnapshotStream};
 use concord_runtime::timeout;
 use futures::StreamExt;
+use serde_json::json;
 
+use super::merging::entry;
 use crate::testing::{Bench, NODE, healthy, intention, name, plain, service_id, settle, strict};
 
 const WEB: &str = r#"service "web" { policy = "write" } service_prefix "" { policy = "read" }
@@ -119,6 +122,42 @@ async fn streams_of_a_proxy_share_what_is_asked_of_the_servers() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_proxy_in_the_catalog_is_told_from_which_entries_it_is_merged() {
+    let bench = server();
+    let token = bench.servers.token("web", WEB);
+    write(&bench, Some(sidecar("web", 21_000)));
+    let attach = Attach { tells_basis: true, ..on("edge") };
+    let mut stream = bench.agent.proxies.attach(attach, Some(token)).await.unwrap();
+    let proxies = entry("proxies", json!({}));
+    let (own, other) = (entry("web", json!({"Protocol": "http"})), entry("db", json!({"Protocol": "http"})));
+    let mut last = 0;
+    for (written, expected) in [
+        (None, vec![]),
+        (Some(own.clone()), vec![own.name()]),
+        // It says nothing, and is part of it all the same.
+        (Some(proxies.clone()), vec![proxies.name(), own.name()]),
+        // It concerns another service.
+        (Some(other), vec![proxies.name(), own.name()]),
+    ] {
+        if let Some(entry) = written {
+            bench.servers.change(|catalog| catalog.entries.insert(entry.name(), Arc::new(entry)));
+        }
+        let told = loop {
+            let next = timeout(&*bench.world.clock, Duration::from_secs(60), stream.next()).await;
+            let SnapshotEvent::Basis(basis) = next.expect("news").expect("it goes on").unwrap() else {
+                continue;
+            };
+            let Some(merged) = basis.registration.clone() else { continue };
+            if merged.index > last {
+                break merged;
+            }
+        };
+        assert_eq!(told.entries[..], expected[..]);
+        last = told.index;
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_proxy_in_the_catalog_needs_the_right_to_its_service_for_as_long_as_it_is_attached() {
     let bench = server();
     let token = bench.servers.token("web", WEB);
@@ -200,7 +239,7 @@ async fn changes_beyond_so_many_in_a_second_wait_and_become_one() {
 #[tokio::test(start_paused = true)]
 async fn n_323_a_stream_beyond_the_limit_is_refused_and_the_others_go_on() {
     let mut bench = server();
-    bench.agent.proxies.streams = std::sync::Arc::new(tokio::sync::Semaphore::new(1));
+    bench.agent.proxies.streams = Arc::new(tokio::sync::Semaphore::new(1));
     let token = bench.servers.token("web", WEB);
     write(&bench, Some(sidecar("web", 21_000)));
     let mut stream = attach(&bench, &token).await.unwrap();

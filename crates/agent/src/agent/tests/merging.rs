@@ -26,7 +26,7 @@ fn definition() -> ServiceDefinition {
 }
 
 /// `proxy-defaults` under the name `proxies`, else `service-defaults`.
-fn entry(name: &str, said: Value) -> Entry {
+pub(super) fn entry(name: &str, said: Value) -> Entry {
     let (meta, stamp) = (BTreeMap::new(), Stamp::default());
     if name == "proxies" {
         let scope = EntryName::only(EntryKind::ProxyDefaults).scope;

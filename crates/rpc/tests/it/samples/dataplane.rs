@@ -1,5 +1,8 @@
 //! What proxies without an agent ask.
 
+use std::sync::Arc;
+
+use concord_model::entry::{EntryKind, EntryName};
 use concord_rpc::request::*;
 use concord_rpc::{AnyReply, AnyRequest};
 
@@ -27,10 +30,13 @@ pub(crate) fn replies() -> Vec<Sample<AnyReply>> {
         wan_address: "192.0.2.1".to_owned(),
         version: "1.21.0".to_owned(),
     };
+    let followed = |merged| FollowedProxy { instance: Arc::new(placed().service), merged };
+    let entries = [EntryName::only(EntryKind::ProxyDefaults)].into();
     vec![
         sample!(AnyReply, ListServers, "", vec![server]),
         sample!(AnyReply, ReadProxy, "", placed()),
-        sample!(AnyReply, FollowProxy, "", Some(placed().service)),
+        sample!(AnyReply, FollowProxy, "", Some(followed(None))),
+        sample!(AnyReply, FollowProxy, "merged", Some(followed(Some(entries)))),
         sample!(AnyReply, FollowProxy, "none", None),
     ]
 }
