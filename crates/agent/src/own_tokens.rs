@@ -29,6 +29,8 @@ pub enum TokenKind {
     Agent,
     /// See [`TokensSection::config_file_service_registration`].
     ConfigFileServiceRegistration,
+    /// See [`TokensSection::dns`].
+    Dns,
 }
 
 /// Why stored tokens cannot be used.
@@ -80,6 +82,8 @@ struct KeptTokens {
     agent: String,
     #[serde(default, skip_serializing_if = "String::is_empty")]
     config_file_service_registration: String,
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    dns: String,
     #[serde(flatten)]
     others: BTreeMap<String, String>,
 }
@@ -92,7 +96,7 @@ impl std::fmt::Debug for OwnTokens {
 
 impl TokenKind {
     /// All of them.
-    pub const ALL: [Self; 3] = [Self::Default, Self::Agent, Self::ConfigFileServiceRegistration];
+    pub const ALL: [Self; 4] = [Self::Default, Self::Agent, Self::ConfigFileServiceRegistration, Self::Dns];
 
     /// The name in the configuration, in the file and in paths.
     pub fn as_str(self) -> &'static str {
@@ -100,6 +104,7 @@ impl TokenKind {
             Self::Default => "default",
             Self::Agent => "agent",
             Self::ConfigFileServiceRegistration => "config_file_service_registration",
+            Self::Dns => "dns",
         }
     }
 
@@ -108,6 +113,7 @@ impl TokenKind {
             Self::Default => &mut tokens.default,
             Self::Agent => &mut tokens.agent,
             Self::ConfigFileServiceRegistration => &mut tokens.config_file_service_registration,
+            Self::Dns => &mut tokens.dns,
         }
     }
 }
@@ -124,11 +130,11 @@ impl OwnTokens {
     ) -> Result<Self, TokensError> {
         let config = &site.config;
         let vault = config.acl.token_persistence.then(|| vault.clone());
-        let KeptTokens { default, agent, config_file_service_registration, others } = match &vault {
+        let KeptTokens { default, agent, config_file_service_registration, dns, others } = match &vault {
             Some(vault) => read(vault)?,
             None => KeptTokens::default(),
         };
-        let kept = [default, agent, config_file_service_registration];
+        let kept = [default, agent, config_file_service_registration, dns];
         let set = TokenKind::ALL.into_iter().zip(kept).filter(|(_, token)| !token.is_empty());
         let set: BTreeMap<_, _> = set.map(|(kind, token)| (kind, Secret::new(token))).collect();
         let mut configured = config.acl.tokens.clone();
@@ -146,6 +152,12 @@ impl OwnTokens {
         let own = Self { state: Mutex::new(state.clone()), in_force, site, halt, vault, writing };
         own.put(state);
         Ok(own)
+    }
+
+    /// The token with which DNS is answered: its own, or else that of requests that have none.
+    pub fn of_dns(&self) -> Option<Secret> {
+        let now = self.site.now();
+        now.acl.tokens.dns.clone().or_else(|| now.acl.tokens.default.clone())
     }
 
     fn put(&self, state: State) {
@@ -173,6 +185,7 @@ impl State {
             default: set(TokenKind::Default),
             agent: set(TokenKind::Agent),
             config_file_service_registration: set(TokenKind::ConfigFileServiceRegistration),
+            dns: set(TokenKind::Dns),
             others: self.others.clone(),
         }
     }

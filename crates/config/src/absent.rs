@@ -78,7 +78,7 @@ const NOBODY_TO_JOIN: &str = "the only server has nobody to join";
 const NO_AGENTS: &str = "agents do not talk to each other yet";
 const NO_CLIENTS: &str = "there are no client agents yet";
 const ONE_DATACENTER: &str = "there is one datacenter only";
-const NO_DNS: &str = "DNS is not available yet";
+const NO_DNS_CACHE: &str = "servers answer DNS from their own state, which is never older than a cache";
 const NO_UI: &str = "the user interface is not available yet";
 const NO_SINK: &str = "metrics are told by /v1/agent/metrics only";
 const NO_KV: &str = "there is no key/value store yet";
@@ -131,7 +131,6 @@ pub const ABSENT: &[Absent] = &[
     idle("acl.tokens.agent_recovery", NOT_YET),
     now("acl.tokens.agent_recovery", idle("acl.tokens.agent_master", NOT_YET)),
     now("acl.tokens.agent_recovery", idle("acl_agent_master_token", NOT_YET)),
-    idle("acl.tokens.dns", NO_DNS),
     idle("acl.tokens.managed_service_provider", ENTERPRISE),
     refuse("acl.msp_disable_bootstrap", "without it whoever comes first may bootstrap the ACLs"),
     idle("acl_enforce_version_8", "tokens of ACLs before 1.4 are gone"),
@@ -148,14 +147,13 @@ pub const ABSENT: &[Absent] = &[
     idle("serf_wan", ONE_DATACENTER),
     idle("serf_lan_allowed_cidrs", NO_AGENTS),
     idle("serf_wan_allowed_cidrs", ONE_DATACENTER),
-    idle("addresses.dns", NO_DNS),
-    idle("ports.dns", NO_DNS),
     idle("ports.serf_wan", ONE_DATACENTER),
     idle("ports.proxy_min_port", "proxies take the ports that their registrations name"),
     idle("ports.proxy_max_port", "proxies take the ports that their registrations name"),
     // DNS.
-    idle("dns_config", NO_DNS),
-    idle("recursors", NO_DNS),
+    idle("dns_config.use_cache", NO_DNS_CACHE),
+    idle("dns_config.cache_max_age", NO_DNS_CACHE),
+    idle("dns_config.prefer_namespace", ENTERPRISE),
     // The mesh.
     idle("connect.enable_mesh_gateway_wan_federation", ONE_DATACENTER),
     accept("connect.test_ca_leaf_root_change_spread"),

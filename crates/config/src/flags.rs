@@ -40,6 +40,8 @@ pub struct AgentFlags {
     pub disable_host_node_id: Option<bool>,
     /// `-default-query-time`.
     pub default_query_time: Option<String>,
+    /// `-recursor`.
+    pub recursors: Vec<String>,
     /// `-dns-port`.
     pub dns_port: Option<i64>,
     /// `-alt-domain`.
@@ -208,6 +210,7 @@ impl AgentFlags {
             datacenter,
             disable_host_node_id,
             default_query_time,
+            recursors,
             dns_port,
             alt_domain,
             domain,
@@ -283,6 +286,7 @@ impl AgentFlags {
             ("ports.serf_lan", number(serf_lan_port)),
             ("ports.serf_wan", number(serf_wan_port)),
             ("ports.server", number(server_port)),
+            ("recursors", list(recursors)),
             ("retry_join", list(retry_join)),
             ("server", flag(server)),
             ("ui_config.enabled", flag(ui)),

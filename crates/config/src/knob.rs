@@ -11,9 +11,9 @@ use concord_model::intention::Action;
 use concord_syntax::duration;
 
 use crate::section::{
-    AclSection, Archives, CLUSTER_ID, CheckSection, ClientSection, Config, ConnectSection, FilterSection,
-    HttpSection, LOG_ROTATE_AFTER, LogSection, ProxySection, QuerySection, RaftSection, SealingSection,
-    TlsFile, TokensSection, UnixSocketSection, XdsSection,
+    AclSection, Archives, CLUSTER_ID, CheckSection, ClientSection, Config, ConnectSection, DnsSection,
+    FilterSection, HttpSection, LOG_ROTATE_AFTER, LogSection, ProxySection, QuerySection, RaftSection,
+    SealingSection, TlsFile, TokensSection, UnixSocketSection, XdsSection,
 };
 use crate::shown::{Shown, content_of};
 
@@ -47,6 +47,8 @@ knobs! {
         |c| plain(c.acl.down_policy.as_str());
     "acl.tokens.initial_management", "", "Secret of the first management token, made at the first start.",
         |c| Shown::Hidden(c.acl.initial_management.clone());
+    "addresses.dns", "127.0.0.1", "Addresses of DNS; client_addr where nothing is said.",
+        |c| list(&c.dns.addresses);
     "addresses.grpc", "127.0.0.1", "Addresses of gRPC, and unix sockets (unix:///path); client_addr where nothing is said.",
         |c| list(&c.grpc.addresses);
     "addresses.grpc_tls", "127.0.0.1", "Addresses of gRPC over TLS, and unix sockets; client_addr where nothing is said.",
@@ -57,7 +59,7 @@ knobs! {
         |c| list(&c.http.addresses);
     "advertise_addr", "", "Address others are told; empty: to be found out from the system.",
         |c| optional(c.agent.advertise);
-    "alt_domain", "", "Second domain: names below it are ours in Host, as those below domain.",
+    "alt_domain", "", "Second domain: its names are answered, and ours in Host, as those below domain.",
         |c| plain(c.agent.alt_domain.as_deref().unwrap_or_default());
     "bind_addr", "0.0.0.0", "Address of the agent, told to others where it is a particular one.", |c| plain(c.agent.bind);
     "bootstrap", "false", "Whether a server makes a cluster of its own.", |c| plain(c.server.role.may_bootstrap());
@@ -82,6 +84,17 @@ knobs! {
     "datacenter", "dc1", "The agent's datacenter.", |c| plain(&c.agent.datacenter);
     "default_intention_policy", "", "What holds where no intention matches; empty: as acl.default_policy.",
         |c| plain(c.acl.default_intention_policy.map_or("", Action::as_str));
+    "dns_config.a_record_limit", "0", "Addresses in one answer; 0: all.", |c| plain(c.dns.a_record_limit);
+    "dns_config.recursor_strategy", "sequential", "In which order recursors are asked: sequential or random.",
+        |c| plain(c.dns.recursor_strategy.as_str());
+    "dns_config.service_ttl", "0", "How long answers about services may be kept, by name, or by its beginning and *.",
+        |c| content_of(c.dns.service_ttl.len(), &c.dns.service_ttl);
+    "dns_config.soa.expire", "86400", "Expiry in the SOA record, in seconds.", |c| plain(c.dns.soa.expire);
+    "dns_config.soa.min_ttl", "0", "How many seconds it may be kept that a name does not exist.", |c| plain(c.dns.soa.min_ttl);
+    "dns_config.soa.refresh", "3600", "Refresh in the SOA record, in seconds.", |c| plain(c.dns.soa.refresh);
+    "dns_config.soa.retry", "600", "Retry in the SOA record, in seconds.", |c| plain(c.dns.soa.retry);
+    "dns_config.udp_answer_limit", "3", "Records in an answer over UDP to a client without EDNS, at most 8.",
+        |c| plain(c.dns.udp_answer_limit);
     "domain", "consul.", "Domain of DNS names; names below it are ours in Host.", |c| plain(&c.agent.domain);
     "encrypt", "", "Key of what agents tell each other of their membership, base64 of 16, 24 or 32 bytes; checked and kept. Not available yet.",
         |c| Shown::Hidden(c.agent.encrypt.clone());
@@ -114,6 +127,7 @@ knobs! {
         |c| plain(c.server.raft.heartbeat_timeout.as_secs());
     "pid_file", "", "File that holds the process id.",
         |c| plain(c.agent.pid_file.as_deref().unwrap_or_default());
+    "ports.dns", "8600", "Port of DNS, over UDP and TCP; 0 or less is off.", |c| plain(c.dns.port);
     "ports.expose_max_port", "21755", "Highest port at which proxies expose checks; 0: none is exposed.",
         |c| plain(c.agent.expose_ports.as_ref().map_or(0, |range| *range.end()));
     "ports.expose_min_port", "21500", "Lowest port at which proxies expose checks; 0: none is exposed.",
@@ -132,6 +146,7 @@ knobs! {
         |c| plain(&c.agent.primary_datacenter);
     "raft_snapshot_interval", "30s", "How often it is looked whether a snapshot is due.",
         |c| time(c.server.raft.snapshot_interval);
+    "recursors", "", "DNS servers that are asked about other domains.", |c| list(&c.dns.recursors);
     "server", "false", "Whether the agent is a server.", |c| plain(c.server.role.is_server());
     "services", "0", "Services.",
         |c| content(&c.definitions.services, service_tokens(&c.definitions.services));
@@ -245,6 +260,7 @@ const PARTS: &[&[Knob]] = &[
     AclSection::KNOBS,
     CheckSection::KNOBS,
     ConnectSection::KNOBS,
+    DnsSection::KNOBS,
     FilterSection::KNOBS,
     HttpSection::KNOBS,
     LogSection::KNOBS,

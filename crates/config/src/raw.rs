@@ -12,8 +12,8 @@ use serde::{Deserialize, Deserializer};
 
 use crate::block::{Written, keys};
 use crate::section::{
-    AclKeys, CheckKeys, ClientKeys, ConnectKeys, FilterKeys, HttpKeys, LogKeys, ProxyKeys, QueryKeys,
-    RaftKeys, SealingKeys, TokenKeys, UnixSocketKeys, XdsKeys,
+    AclKeys, CheckKeys, ClientKeys, ConnectKeys, DnsKeys, FilterKeys, HttpKeys, LogKeys, ProxyKeys,
+    QueryKeys, RaftKeys, SealingKeys, TokenKeys, UnixSocketKeys, XdsKeys,
 };
 
 keys! {
@@ -49,6 +49,8 @@ keys! {
         syslog_facility: Option<String>,
         acl: Acl,
         connect: Connect,
+        dns_config: DnsConfig,
+        recursors: Vec<String>,
         sealing: SealingKeys,
         default_intention_policy: Option<String>,
         http_config: HttpConfig,
@@ -70,6 +72,13 @@ keys! {
 
 keys! {
     struct Addresses {
+        ..api: ApiAddresses,
+        dns: Option<String>,
+    }
+}
+
+keys! {
+    struct ApiAddresses {
         http: Option<String>,
         https: Option<String>,
         grpc: Option<String>,
@@ -79,6 +88,7 @@ keys! {
 
 keys! {
     struct Ports {
+        dns: Option<i64>,
         http: Option<i64>,
         https: Option<i64>,
         grpc: Option<i64>,
@@ -144,6 +154,26 @@ keys! {
         ..plain: ConnectKeys,
         ca_provider: Option<String>,
         ca_config: Settings,
+    }
+}
+
+keys! {
+    struct DnsConfig {
+        ..plain: DnsKeys,
+        udp_answer_limit: Option<i64>,
+        a_record_limit: Option<i64>,
+        service_ttl: BTreeMap<String, String>,
+        soa: Soa,
+        recursor_strategy: Option<String>,
+    }
+}
+
+keys! {
+    struct Soa {
+        refresh: Option<i64>,
+        retry: Option<i64>,
+        expire: Option<i64>,
+        min_ttl: Option<i64>,
     }
 }
 

@@ -24,6 +24,7 @@ use crate::section::{
 
 mod agent;
 mod definitions;
+mod dns;
 mod entries;
 mod listen;
 mod tls;
@@ -71,6 +72,7 @@ impl Resolver<'_> {
             grpc: self.grpc(&raw, &clients, flags, &tls),
             https: self.https(&raw, &clients, flags),
             grpc_tls: self.grpc_tls(&raw, &clients, flags, &tls),
+            dns: self.dns(&raw, &clients, flags),
             tls,
             clients: self.clients(&raw),
             unix_sockets: self.unix_sockets(&raw),

@@ -1,7 +1,7 @@
 //! Configuration in the form that components use: checked, complete and typed.
 
 use std::collections::BTreeMap;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
@@ -43,6 +43,8 @@ pub struct Config {
     pub https: TlsListenerSection,
     /// The gRPC interface over TLS.
     pub grpc_tls: TlsListenerSection,
+    /// DNS.
+    pub dns: DnsSection,
     /// The TLS settings of each kind of listener.
     pub tls: TlsSections,
     /// What clients may make the process hold.
@@ -274,6 +276,94 @@ pub struct GrpcSection {
     pub asked_for: bool,
 }
 
+section! {
+    /// DNS.
+    #[derive(Clone, Debug, Eq, PartialEq)]
+    pub struct DnsSection, keys DnsKeys, at dns, "dns_config.";
+
+    /// Whether servers that do not lead may answer.
+    allow_stale: bool = allow_stale, "true";
+    /// How old such an answer may be before the leader is asked.
+    max_stale: Duration = max_stale, "87600h0m0s";
+    /// How long answers about nodes and addresses may be kept.
+    node_ttl: Duration = node_ttl, "0s";
+    /// Whether an answer from which records are left out says so (TC).
+    enable_truncate: bool = enable_truncate, "false";
+    /// Leave out instances with a warning, too.
+    only_passing: bool = only_passing, "false";
+    /// Write names out in full.
+    disable_compression: bool = disable_compression, "false";
+    /// Add the metadata of nodes to answers as TXT.
+    node_meta_txt: bool = enable_additional_node_meta_txt, "true";
+    /// How long another DNS server may take.
+    recursor_timeout: Duration = recursor_timeout, "2s";
+
+    own {
+        /// Where to listen.
+        addresses: Vec<IpAddr> = Vec::new();
+        /// The port.
+        port: Port = Port::Off;
+        /// Whether the operator asked for it. If not, the agent starts even if the port is in use.
+        asked_for: bool = false;
+        /// Answers over UDP to clients without EDNS, at most.
+        udp_answer_limit: usize = 3;
+        /// Addresses in one answer, at most. 0: no limit.
+        a_record_limit: usize = 0;
+        /// How long answers about services may be kept, by name, or by the beginning of names before a `*`.
+        service_ttl: BTreeMap<String, Duration> = BTreeMap::new();
+        /// Numbers of the SOA record.
+        soa: SoaSection = SoaSection::default();
+        /// Which of the recursors is asked first.
+        recursor_strategy: RecursorStrategy = RecursorStrategy::Sequential;
+        /// DNS servers that are asked about other domains.
+        recursors: Vec<SocketAddr> = Vec::new();
+    }
+}
+
+impl Default for DnsSection {
+    fn default() -> Self {
+        Self::plain(&DnsKeys::default())
+    }
+}
+
+/// Numbers of the SOA record (RFC 1035 §3.3.13), in seconds.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct SoaSection {
+    /// How often secondary servers look for changes.
+    pub refresh: u32,
+    /// How soon they try again.
+    pub retry: u32,
+    /// After which time without success they give up.
+    pub expire: u32,
+    /// How long it may be kept that there is no such name (RFC 2308).
+    pub min_ttl: u32,
+}
+
+impl Default for SoaSection {
+    fn default() -> Self {
+        Self { refresh: 3600, retry: 600, expire: 86_400, min_ttl: 0 }
+    }
+}
+
+/// Which of the recursors is asked first.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum RecursorStrategy {
+    /// They are asked in the order in which they are written.
+    Sequential,
+    /// They are asked in a random order.
+    Random,
+}
+
+impl RecursorStrategy {
+    /// As written in configuration.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Sequential => "sequential",
+            Self::Random => "random",
+        }
+    }
+}
+
 /// An interface over TLS.
 #[derive(Clone, Debug)]
 pub struct TlsListenerSection {
@@ -425,6 +515,8 @@ section! {
     agent: Option<Secret> = agent, "";
     /// Token of services from files that have none of their own.
     config_file_service_registration: Option<Secret> = config_file_service_registration, "";
+    /// Token of answers to DNS; the default one where there is none.
+    dns: Option<Secret> = dns, "";
 }
 
 /// The policy while tokens cannot be resolved.

@@ -15,6 +15,7 @@ use crate::section::{DownPolicy, Level};
 use crate::{AgentFlags, Config, Host, Loaded, Severity, Source, load};
 
 mod addresses;
+mod dns;
 mod entries;
 mod keys;
 mod listen;
@@ -440,10 +441,10 @@ fn keys_that_are_not_built_yet_are_answered_by_their_weight() {
         &["a.hcl:1:1: encrypt has invalid key: it is 4 bytes long, and must be 16, 24 or 32"],
     );
     warned(
-        "dns_config { allow_stale = true }\nui_config { enabled = true metrics_provider = \"p\" }\nraft_protocol = 3\n\
+        "dns_config { use_cache = true }\nui_config { enabled = true metrics_provider = \"p\" }\nraft_protocol = 3\n\
          retry_join = [\"a\"]\nretry_interval = \"5s\"\nstart_join = [\"b\"]\nencrypt = \"MDEyMzQ1Njc4OWFiY2RlZg==\"",
         &[
-            "a.hcl:1:1: dns_config has no effect: DNS is not available yet",
+            "a.hcl:1:14: dns_config.use_cache has no effect: servers answer DNS from their own state, which is never older than a cache",
             "a.hcl:2:1: ui_config has no effect: the user interface is not available yet",
             "a.hcl:4:1: retry_join, retry_interval, start_join (now retry_join) have no effect: the only server has nobody to join",
             "a.hcl:7:1: encrypt has no effect: agents do not talk to each other yet",

@@ -54,7 +54,7 @@ const FLAGS: &[Flag] = &[
         "Make the node's id at random, as it is in any case; making it from the host is what is missing. Not available yet.",
     )
     .default("true"),
-    Flag::text("domain", "Domain of the datacenter's names; names below it are the agent's own in Host.")
+    Flag::text("domain", "Domain that DNS answers; names below it are the agent's own in Host.")
         .placeholder("<name>"),
     Flag::text("alt-domain", "Second domain, as -domain.").placeholder("<name>"),
     // The addresses at which it listens, and those that it tells others.
@@ -68,7 +68,7 @@ const FLAGS: &[Flag] = &[
     Flag::integer("https-port", "Port of the HTTP API under TLS.").placeholder("<port>"),
     Flag::integer("grpc-port", "Port of gRPC; 0 or less is off.").placeholder("<port>"),
     Flag::integer("grpc-tls-port", "Port of gRPC under TLS.").placeholder("<port>"),
-    Flag::integer("dns-port", "Port of DNS. Not available yet.").placeholder("<port>"),
+    Flag::integer("dns-port", "Port of DNS; 0 or less is off.").placeholder("<port>"),
     Flag::integer(
         "server-port",
         "Port for traffic between servers, as it is told; nothing listens at it yet.",
@@ -97,7 +97,7 @@ const FLAGS: &[Flag] = &[
     .placeholder("<cidr>"),
     Flag::list("allow-write-http-from", "Networks that may write through the HTTP API.")
         .placeholder("<cidr>"),
-    Flag::list("recursor", "DNS server to ask for other domains. Not available yet.")
+    Flag::list("recursor", "DNS server to ask for other domains.")
         .placeholder("<address>"),
     Flag::switch(
         "ephemeral-ports",

@@ -16,6 +16,7 @@ use concord_ca::{KeyMaker, OsKeys};
 use concord_config::Loaded;
 use concord_config::address::Port;
 use concord_config::section::{Config, ConnectSection, ServerSection};
+use concord_dns::Answerer;
 use concord_front::http::listener::Http;
 use concord_front::{grpc, http};
 use concord_mesh::intention::DefaultPolicy as IntentionDefault;
@@ -29,12 +30,12 @@ use serde_json::{Value, json};
 use tokio::sync::mpsc;
 use tracing::{error, info, warn};
 
-use super::listen::{Bound, told};
+use super::listen::{Bound, bind_dns, told};
 use super::notify::Manager;
 use super::pid::PidFile;
 use super::reload::{AgentCommand, Running};
 use super::settings::{
-    Listening, agent_config, ca_settings_of, effective_default, http_settings, live_settings,
+    Listening, agent_config, ca_settings_of, dns_settings, effective_default, http_settings, live_settings,
 };
 use super::signals::{Asked, Signals};
 use super::telemetry::{self, Metrics};
@@ -78,6 +79,7 @@ async fn serve(
     let metrics = telemetry::start_metrics(&config.telemetry, &scope);
     let presenting = Presenting::start(config, Timestamp::from_nanos(world.clock.wall_nanos()))?;
     let bound = Bound::bind(config)?;
+    let names = bind_dns(&config.dns)?;
     let mut pid_file = PidFile::prepare(config.agent.pid_file.as_deref())?;
     let node_id = node::id(config, &world)?;
     let address = node::address(config);
@@ -86,7 +88,7 @@ async fn serve(
     let sealed_beside = config.agent.data_dir.as_deref().filter(|_| !config.agent.dev);
     let keks = sealing::keys(&config.sealing, env, &world, sealed_beside)?;
     let (fatal, mut died) = mpsc::channel::<String>(1);
-    let listening = Listening::of(&bound, config);
+    let listening = Listening::of(&bound, &names, config);
     let server =
         server(config, node_id, &address, &listening, Arc::clone(&keys), keks.clone(), &world, &scope, fatal)
             .await?;
@@ -111,19 +113,21 @@ async fn serve(
         "https": told(&bound.https),
         "grpc": told(&bound.grpc),
         "grpc_tls": told(&bound.grpc_tls),
+        "dns": listening.dns.iter().map(ToString::to_string).collect::<Vec<_>>(),
         "pid": std::process::id(),
     });
     if !bound.grpc_tls.is_empty() {
         let own = server.certificate(own::names(config, &address));
         faces.spawn("present the server's own certificate", Arc::clone(&presenting.grpc).follow(own));
     }
+    let dns = serve_dns(config, names, &agent, &world, &faces);
     let http = serve_faces(config, bound, &presenting, &agent, metrics.clone(), &world, &faces)?;
     banner(config, node_id, &address, &report, io)?;
     let manager = Arc::new(Manager::new(env.exact("NOTIFY_SOCKET").map(|found| found.value)));
     announce(ready_file, &server, report, &manager, &scope);
     let clock = Arc::clone(&world.clock);
     let mut running =
-        Running { in_force: loaded.config, agent, server, http, presenting, metrics, listening, clock };
+        Running { in_force: loaded.config, agent, server, http, dns, presenting, metrics, listening, clock };
 
     let end = loop {
         tokio::select! {
@@ -358,6 +362,30 @@ fn serve_faces(
     Ok(face)
 }
 
+/// Starts DNS at these sockets. Without any there is nobody to answer, but the settings are kept for a reload.
+fn serve_dns(
+    config: &Config,
+    bound: Vec<concord_dns::Bound>,
+    agent: &Agent,
+    world: &World,
+    scope: &Scope,
+) -> Arc<Answerer> {
+    let tokens = Arc::clone(&agent.own_tokens);
+    let own: Vec<_> = bound.iter().map(concord_dns::Bound::address).collect();
+    let answerer = Answerer::new(
+        Arc::clone(&agent.servers),
+        dns_settings(config, &own),
+        Arc::new(move || tokens.of_dns()),
+        config.agent.node_name.as_str(),
+        world,
+    );
+    let answerer = Arc::new(answerer);
+    for socket in bound {
+        concord_dns::serve(socket, Arc::clone(&answerer), scope);
+    }
+    answerer
+}
+
 /// Prints the summary that the user sees first.
 fn banner(config: &Config, node_id: Uuid, address: &str, report: &Value, io: &mut Io) -> Result<(), Failure> {
     let list = |key: &str| match report[key].as_array() {
@@ -375,6 +403,7 @@ fn banner(config: &Config, node_id: Uuid, address: &str, report: &Value, io: &mu
     io.line(format_args!("      HTTPS API: {}", list("https")))?;
     io.line(format_args!("  gRPC (proxies): {}", list("grpc")))?;
     io.line(format_args!("  gRPC under TLS: {}", list("grpc_tls")))?;
+    io.line(format_args!("            DNS: {}", list("dns")))?;
     let data = config.agent.data_dir.as_deref().filter(|_| !config.agent.dev);
     io.line(format_args!("           Data: {}", data.unwrap_or("in memory; nothing is kept")))?;
     let acl = if config.acl.enabled {

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 
 use concord_config::address::{ListenHost, Port};
-use concord_config::section::{Config, UnixSocketSection};
+use concord_config::section::{Config, DnsSection, UnixSocketSection};
 use concord_front::Socket;
 use concord_runtime::{Access, listen, socket_file};
 use tokio::net::UnixListener;
@@ -58,6 +58,23 @@ fn if_asked_for(
         }
         bound => bound,
     }
+}
+
+/// As with gRPC, a port that nobody asked for does not prevent the start.
+pub(super) fn bind_dns(dns: &DnsSection) -> Result<Vec<concord_dns::Bound>, Failure> {
+    let Some(port) = dns.port.to_bind() else { return Ok(Vec::new()) };
+    let mut bound = Vec::new();
+    for address in &dns.addresses {
+        let at = SocketAddr::new(*address, port);
+        match concord_dns::Bound::bind(at) {
+            Ok(socket) => bound.push(socket),
+            Err(error) if !dns.asked_for => {
+                warn!(address = %at, %error, "nothing listens for DNS there; set ports.dns to another port, or to -1");
+            }
+            Err(error) => return Err(Failure::system(format!("listen at {at} for DNS"), error)),
+        }
+    }
+    Ok(bound)
 }
 
 fn bind(what: &str, places: &[ListenHost], port: Port, access: Access) -> Result<Vec<Socket>, Failure> {
@@ -148,6 +165,20 @@ mod tests {
             let refused = bind(tls, true).expect_err("it was asked for");
             assert!(refused.contains(&format!("listen at 127.0.0.1:{port} for {what}: ")), "{refused}");
         }
+    }
+
+    #[tokio::test]
+    async fn a_port_of_dns_that_nobody_asked_for_keeps_nothing_from_starting() {
+        let taken = std::net::UdpSocket::bind("127.0.0.1:0").expect("a port");
+        let port = Port::At(taken.local_addr().expect("an address").port());
+        let bind = |asked_for| {
+            let addresses = vec![std::net::Ipv4Addr::LOCALHOST.into()];
+            let dns = DnsSection { addresses, port, asked_for, ..DnsSection::default() };
+            bind_dns(&dns).map(|bound| bound.len()).map_err(|failure| failure.cause())
+        };
+        assert_eq!(bind(false), Ok(0));
+        let refused = bind(true).expect_err("it was asked for");
+        assert!(refused.contains(&format!("listen at 127.0.0.1:{port} for DNS: ")), "{refused}");
     }
 
     #[test]

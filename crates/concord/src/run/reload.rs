@@ -8,9 +8,11 @@ use std::sync::Arc;
 use concord_agent::Agent;
 use concord_api::agent::Reloaded;
 use concord_config::section::{
-    AclSection, AgentSection, Config, HttpSection, LogSection, RaftSection, ServerSection, TelemetrySection,
+    AclSection, AgentSection, Config, DnsSection, HttpSection, LogSection, RaftSection, ServerSection,
+    TelemetrySection,
 };
 use concord_config::{Host, changed};
+use concord_dns::Answerer;
 use concord_front::http::Ctx;
 use concord_front::http::listener::Http;
 use concord_model::Timestamp;
@@ -19,7 +21,7 @@ use concord_runtime::Clock;
 use concord_server::Server;
 use tracing::{error, info, warn};
 
-use super::settings::{Listening, debug_config, live_settings};
+use super::settings::{Listening, debug_config, dns_settings, live_settings};
 use super::telemetry::Metrics;
 use super::tls::{Presenting, Read, text};
 use super::{logs, node};
@@ -48,6 +50,7 @@ pub(super) struct Running {
     pub(super) agent: Agent,
     pub(super) server: Server,
     pub(super) http: Arc<Http<Ctx>>,
+    pub(super) dns: Arc<Answerer>,
     pub(super) presenting: Presenting,
     pub(super) metrics: Option<Arc<Metrics>>,
     pub(super) listening: Listening,
@@ -89,7 +92,7 @@ impl Running {
 
     /// Gives each part its own settings. Steps that may fail come first, so that a failure changes nothing.
     async fn take(&mut self, read: &Config, renewed: &mut Vec<&'static str>) -> Result<(), RpcError> {
-        let Config { agent, server, http, https, tls, acl, telemetry, log, definitions, .. } = read;
+        let Config { agent, server, http, https, tls, acl, telemetry, log, definitions, dns, .. } = read;
         let AgentSection { node_meta: meta, .. } = agent;
         let ServerSection { entries, raft, .. } = server;
         let RaftSection { snapshot_threshold, snapshot_interval, .. } = raft;
@@ -109,6 +112,10 @@ impl Running {
         self.in_force.acl.tokens = tokens.clone();
         self.http.limit_connections_per_client(*connections_per_client_max);
         self.in_force.http.connections_per_client_max = *connections_per_client_max;
+        // Addresses and port stay.
+        let DnsSection { addresses, port, asked_for, .. } = self.in_force.dns.clone();
+        self.in_force.dns = DnsSection { addresses, port, asked_for, ..dns.clone() };
+        self.dns.configure(dns_settings(&self.in_force, &self.listening.dns));
         if let Some(metrics) = &self.metrics {
             metrics.reload(filter.clone());
             self.in_force.telemetry.filter = filter.clone();

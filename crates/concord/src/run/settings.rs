@@ -1,6 +1,7 @@
 //! The settings that each part of an agent gets from the configuration. Nothing is read or bound here.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::ops::RangeInclusive;
 
 use concord_agent::{About, AgentConfig};
@@ -13,6 +14,7 @@ use concord_model::intention::Action;
 use concord_model::proxy::Settings as CaSettings;
 use concord_server::LiveSettings;
 use serde_json::{Value, json};
+use tracing::warn;
 
 use super::listen::{Bound, port_of};
 use super::mesh_trust::{BY_MESH, SIGNER_KEY};
@@ -24,15 +26,18 @@ use crate::cli::{CONSUL_LEVEL, Failure};
 pub(super) struct Listening {
     pub(super) grpc: Option<u16>,
     pub(super) grpc_tls: Option<u16>,
+    /// Where DNS listens.
+    pub(super) dns: Vec<SocketAddr>,
 }
 
 impl Listening {
-    pub(super) fn of(bound: &Bound, config: &Config) -> Self {
+    pub(super) fn of(bound: &Bound, names: &[concord_dns::Bound], config: &Config) -> Self {
         // Clients are sent to this port if the operator named a certificate. As in Consul, those who do not know the
         // mesh's authority are sent to the server's own certificate only if the operator asks for that.
         let presents =
             config.tls.grpc.certificate().is_some() || presents_own(config) && config.tls.grpc.auto_cert;
-        Self { grpc: port_of(&bound.grpc), grpc_tls: port_of(&bound.grpc_tls).filter(|_| presents) }
+        let dns = names.iter().map(concord_dns::Bound::address).collect();
+        Self { grpc: port_of(&bound.grpc), grpc_tls: port_of(&bound.grpc_tls).filter(|_| presents), dns }
     }
 }
 
@@ -67,7 +72,7 @@ pub(super) fn agent_config(
         advertise: _,
         // Kept for a later version in which agents talk to each other; a warning says so.
         encrypt: _,
-        // Used by `node::meta` and `http_settings`.
+        // Used by `node::meta`, `http_settings` and `dns_settings`.
         node_meta: _,
         domain: _,
         alt_domain: _,
@@ -140,6 +145,24 @@ pub(super) fn debug_config(config: &Config, listening: &Listening) -> BTreeMap<S
     all.insert("GRPCPort".to_owned(), json!(listening.grpc.map_or(-1, i32::from)));
     all.insert("GRPCTLSPort".to_owned(), json!(listening.grpc_tls.map_or(-1, i32::from)));
     all
+}
+
+/// The settings of DNS, which listens at these addresses. It does not ask itself about other domains.
+pub(super) fn dns_settings(config: &Config, own: &[SocketAddr]) -> concord_dns::Settings {
+    let mut section = config.dns.clone();
+    section.recursors.retain(|recursor| {
+        let is_own = |own: &SocketAddr| {
+            own.port() == recursor.port()
+                && (own.ip() == recursor.ip() || own.ip().is_unspecified() && recursor.ip().is_loopback())
+        };
+        let is_self = own.iter().any(is_own);
+        if is_self {
+            warn!(%recursor, "this recursor is the agent itself, which is not asked; name another DNS server");
+        }
+        !is_self
+    });
+    let AgentSection { datacenter, domain, alt_domain, .. } = &config.agent;
+    concord_dns::Settings::new(section, datacenter.clone(), domain, alt_domain.as_deref())
 }
 
 pub(super) fn http_settings(config: &Config) -> Result<Settings, Failure> {

@@ -7,7 +7,7 @@ use super::mesh_trust::{BY_MESH, SIGNER_KEY};
 use super::settings::{Listening, agent_config, debug_config};
 
 /// The files that take the configuration's sections apart, also those that are handed over whole.
-const WIRING: [&str; 19] = [
+const WIRING: [&str; 25] = [
     include_str!("agent.rs"),
     include_str!("listen.rs"),
     include_str!("logs.rs"),
@@ -26,6 +26,12 @@ const WIRING: [&str; 19] = [
     include_str!("../../../agent/src/local/check.rs"),
     include_str!("../../../agent/src/own_tokens.rs"),
     include_str!("../../../agent/src/tokens.rs"),
+    include_str!("../../../dns/src/answer.rs"),
+    include_str!("../../../dns/src/catalog.rs"),
+    include_str!("../../../dns/src/fit.rs"),
+    include_str!("../../../dns/src/records.rs"),
+    include_str!("../../../dns/src/recursor.rs"),
+    include_str!("../../../dns/src/settings.rs"),
     include_str!("../../../front/src/http/listener.rs"),
 ];
 
@@ -68,9 +74,14 @@ fn a_token_is_kept_no_longer_than_its_policies() {
             AgentFlags { dev: true, hcl: vec![Secret::new(ttls.to_owned())], ..AgentFlags::default() };
         let host = Host { hostname: "n1".to_owned(), ..Host::default() };
         let config = concord_config::load(&[], &flags, &host).expect("it can be started with").config;
-        agent_config(&config, Uuid([0; 16]), "127.0.0.1", &Listening { grpc: None, grpc_tls: None })
-            .token_ttl()
-            .as_secs()
+        agent_config(
+            &config,
+            Uuid([0; 16]),
+            "127.0.0.1",
+            &Listening { grpc: None, grpc_tls: None, dns: Vec::new() },
+        )
+        .token_ttl()
+        .as_secs()
     };
     assert_eq!(kept("acl { token_ttl = \"50s\" policy_ttl = \"40s\" role_ttl = \"45s\" }"), 40);
     assert_eq!(kept("acl { token_ttl = \"50s\" policy_ttl = \"60s\" role_ttl = \"45s\" }"), 45);
@@ -83,7 +94,7 @@ fn an_agent_says_who_signed_its_certificate_for_grpc() {
         let flags = AgentFlags { dev: true, hcl: vec![Secret::new(hcl.to_owned())], ..AgentFlags::default() };
         let host = Host { hostname: "n1".to_owned(), ..Host::default() };
         let config = concord_config::load(&[], &flags, &host).expect("it can be started with").config;
-        debug_config(&config, &Listening { grpc: None, grpc_tls: None })[SIGNER_KEY].clone()
+        debug_config(&config, &Listening { grpc: None, grpc_tls: None, dns: Vec::new() })[SIGNER_KEY].clone()
     };
     assert_eq!(signer(""), BY_MESH);
     assert_eq!(

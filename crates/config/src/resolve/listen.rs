@@ -102,7 +102,7 @@ impl Resolver<'_> {
     }
 
     /// The addresses of a listener for clients: as written, or `client_addr`.
-    fn places(&mut self, key: &str, written: Option<&str>, clients: &[IpAddr]) -> Vec<ListenHost> {
+    pub(super) fn places(&mut self, key: &str, written: Option<&str>, clients: &[IpAddr]) -> Vec<ListenHost> {
         match written.map(|text| self.expanded(key, text)) {
             Some(None) => Vec::new(),
             Some(Some(text)) if !text.trim().is_empty() => self.each_place(key, &text),
@@ -177,7 +177,7 @@ impl Resolver<'_> {
         let allow_origins = http.allow_origins.iter().filter_map(|text| self.origin(text)).collect();
         let allowed_hosts = http.allowed_hosts.iter().filter_map(|text| self.host(text)).collect();
         HttpSection {
-            addresses: self.places("addresses.http", raw.addresses.http.as_deref(), clients),
+            addresses: self.places("addresses.http", raw.addresses.api.http.as_deref(), clients),
             port: self.port("ports.http", raw.ports.http, 8500, flags),
             allow_write_from,
             allow_origins,
@@ -201,7 +201,7 @@ impl Resolver<'_> {
         let here = [IpAddr::V4(Ipv4Addr::LOCALHOST)];
         let clients = if usual { here.as_slice() } else { clients };
         GrpcSection {
-            addresses: self.places("addresses.grpc", raw.addresses.grpc.as_deref(), clients),
+            addresses: self.places("addresses.grpc", raw.addresses.api.grpc.as_deref(), clients),
             port: self.port("ports.grpc", raw.ports.grpc, if usual { GRPC_PORT } else { -1 }, flags),
             asked_for: !usual,
         }
@@ -209,7 +209,7 @@ impl Resolver<'_> {
 
     pub(super) fn https(&mut self, raw: &Raw, clients: &[IpAddr], flags: &AgentFlags) -> TlsListenerSection {
         TlsListenerSection {
-            addresses: self.places("addresses.https", raw.addresses.https.as_deref(), clients),
+            addresses: self.places("addresses.https", raw.addresses.api.https.as_deref(), clients),
             port: self.port("ports.https", raw.ports.https, -1, flags),
             asked_for: true,
             handshake_timeout: raw
@@ -232,7 +232,7 @@ impl Resolver<'_> {
         let configured = tls.grpc.certificate().is_some();
         let usual = raw.server == Some(true) && (configured || raw.connect.plain.enabled != Some(false));
         TlsListenerSection {
-            addresses: self.places("addresses.grpc_tls", raw.addresses.grpc_tls.as_deref(), clients),
+            addresses: self.places("addresses.grpc_tls", raw.addresses.api.grpc_tls.as_deref(), clients),
             port: self.port(
                 "ports.grpc_tls",
                 raw.ports.grpc_tls,

@@ -354,19 +354,13 @@ async fn the_agents_own_tokens_change_while_it_runs() {
         world.put(&path, r#"{"Token":""}"#).token(&operator).ok().await;
     }
     assert_eq!(world.get("/v1/catalog/nodes").json().await, json!([]));
-    for kind in ["agent", "acl_agent_token", "config_file_service_registration"] {
+    for kind in ["agent", "acl_agent_token", "config_file_service_registration", "dns", "dns_token"] {
         let root = json!({"Token": ROOT}).to_string();
         world.put(&format!("/v1/agent/token/{kind}"), root).token(&operator).ok().await;
     }
-    for kind in [
-        "agent_recovery",
-        "agent_master",
-        "acl_agent_master_token",
-        "replication",
-        "acl_replication_token",
-        "dns",
-        "dns_token",
-    ] {
+    for kind in
+        ["agent_recovery", "agent_master", "acl_agent_master_token", "replication", "acl_replication_token"]
+    {
         let path = format!("/v1/agent/token/{kind}");
         world.put(&path, &body).token(&operator).refused(501, "not available yet: ").await;
         world.put(&path, &body).token(&reader).refused(403, "'agent:write'").await;

@@ -25,8 +25,8 @@ pub(crate) static SET_AGENT_TOKEN: Command = Command {
             kept. TOKEN is the secret, @ and a file that holds it, or - for the standard input; an empty one takes the \
             token away.\n\nTYPE is one of:\n\n    default    for requests that come without a token\n    agent      \
             for what the agent does on its own account\n    config_file_service_registration\n               for \
-            registering what stands in its configuration\n    recovery, replication, dns\n               not available \
-            yet",
+            registering what stands in its configuration\n    dns        for answers to DNS\n    recovery, \
+            replication\n               not available yet",
     flags: &[],
     http: true,
     usage_code: 1,

@@ -15,7 +15,7 @@ const DIRECTORY_FILES_MAX: usize = 4096;
 /// Flags without effect that are accepted.
 const WITHOUT_MEANING: [&str; 2] = ["protocol", "raft-protocol"];
 /// Flags that are handled here or converted by [`flags`].
-const KNOWN: [&str; 49] = [
+const KNOWN: [&str; 50] = [
     "advertise",
     "allow-write-http-from",
     "bind",
@@ -58,6 +58,7 @@ const KNOWN: [&str; 49] = [
     "protocol",
     "raft-protocol",
     "ready-file",
+    "recursor",
     "retry-join",
     "serf-lan-port",
     "serf-wan-port",
@@ -209,6 +210,7 @@ fn flags(values: &Values) -> Result<AgentFlags, Failure> {
         data_dir: text("data-dir"),
         datacenter: text("datacenter"),
         default_query_time: text("default-query-time"),
+        recursors: values.list("recursor").to_vec(),
         dns_port: number("dns-port"),
         alt_domain: text("alt-domain"),
         domain: text("domain"),
@@ -285,7 +287,7 @@ mod tests {
     /// A valid value for a flag, with the other flags that it needs.
     fn sample(flag: &Flag, directory: &str) -> Vec<String> {
         let value = match flag.name {
-            "bind" | "advertise" | "client" => "127.0.0.1",
+            "bind" | "advertise" | "client" | "recursor" => "127.0.0.1",
             "allow-write-http-from" => "127.0.0.0/8",
             "node-id" => "11111111-0000-4000-8000-000000000001",
             "node-meta" => "rack:a",

@@ -151,7 +151,7 @@ fn token_kind(name: &str) -> Result<TokenKind, HttpError> {
             Err(HttpError::not_available("agent recovery tokens"))
         }
         "replication" | "acl_replication_token" => Err(HttpError::not_available("ACL replication")),
-        "dns" | "dns_token" => Err(HttpError::not_available("DNS")),
+        "dns" | "dns_token" => Ok(TokenKind::Dns),
         other => Err(HttpError::not_found(format!("Token {other:?} is unknown"))),
     }
 }
