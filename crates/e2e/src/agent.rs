@@ -42,6 +42,7 @@ pub struct Agent {
     grpc: SocketAddr,
     https: Option<SocketAddr>,
     grpc_tls: Option<SocketAddr>,
+    names: Option<SocketAddr>,
     process: Process,
 }
 
@@ -63,6 +64,7 @@ impl Agent {
             grpc: nowhere,
             https: None,
             grpc_tls: None,
+            names: None,
             process,
         };
         agent.await_ready();
@@ -117,6 +119,7 @@ impl Agent {
         self.grpc = first("grpc").unwrap_or(self.grpc);
         self.https = first("https");
         self.grpc_tls = first("grpc_tls");
+        self.names = first("dns");
         assert_eq!(
             report["pid"].as_u64(),
             Some(u64::from(self.process.pid())),
@@ -127,6 +130,11 @@ impl Agent {
         eventually("there are roots", || {
             http.try_send("GET", "/v1/connect/ca/roots", None).ok().filter(|reply| reply.status == 200)
         });
+    }
+
+    /// Where DNS is answered.
+    pub fn dns_addr(&self) -> SocketAddr {
+        self.names.expect("DNS is served")
     }
 
     /// A client of the agent's HTTP API.

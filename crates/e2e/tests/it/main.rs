@@ -17,6 +17,7 @@ mod configuration;
 mod dataplane;
 mod differ;
 mod disk;
+mod dns;
 mod entries;
 mod envoy_bootstrap;
 mod envoy_exposed;
