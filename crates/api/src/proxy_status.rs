@@ -1,6 +1,7 @@
 //! The JSON of `agent/proxies` and `agent/proxies/entry/:kind/:name`: which proxy has what, and who has an entry.
 //!
-//! These endpoints are our own; Consul has none like them. Ages are durations, counted by the agent's clock.
+//! These endpoints are our own; Consul has none like them. Ages are durations, counted by the agent's clock;
+//! but for that of an entry, which its leader saw.
 
 use std::fmt;
 
@@ -190,6 +191,9 @@ pub struct EntryDelivery {
     pub name: String,
     /// The index at which it was accepted.
     pub modify_index: u64,
+    /// How long ago that was, by the wall clocks of the leader then and of this agent now; empty if it is not known.
+    #[serde(skip_serializing_if = "is_default")]
+    pub accepted_ago: String,
     /// The agent's node: what is told is about the proxies of this agent.
     pub node: String,
     /// How many proxies it concerns.

@@ -51,7 +51,10 @@ pub use self::catalog::{
 };
 pub use self::certificate::{ReadCaConfig, ReadCaRoots, SetCaConfig, SignLeaf};
 pub use self::chain::ReadChain;
-pub use self::config::{ApplyEntry, DeleteEntry, ListEntries, ReadDefaults, ReadEntry, ReadEntryStatus};
+pub use self::config::{
+    Acceptance, ApplyEntry, DeleteEntry, ListEntries, ReadAcceptance, ReadDefaults, ReadEntry,
+    ReadEntryStatus,
+};
 pub use self::dataplane::{FollowProxy, FollowedProxy, ListServers, NodeChoice, ReadProxy, ReadyServer};
 pub use self::gateway::{
     Export, GatewayIntentions, GatewayServiceHealth, ListExports, ListGatewayServices, ServedInstances,
@@ -195,6 +198,7 @@ requests! {
     ReadChain -> Arc<CompiledChain>, READ.of_connect(), |r| Need::Right(read_service(r.service.name.as_str()));
     ReadDefaults -> Central, READ, |r| Need::Right(read_service(r.question.service.name.as_str()));
     ListEntries -> Vec<Arc<Entry>>, READ, |_| Need::Filtered;
+    ReadAcceptance -> Option<Acceptance>, READ, |r| entry(&r.name, Level::Read);
     ReadEntryStatus -> Option<EntryStatus>, READ.once(), |r| entry(&r.name, Level::Read);
     PlanEntries -> Plan, READ.once().primary(), |_| Need::CheckedAt("the right to write each of the entries");
     ApplyEntry -> bool, WRITE.primary(), |r| write_entry(&r.entry);

@@ -104,6 +104,7 @@ impl ServerApi for LocalApi {
             write UpdateIntention => intention::by_id::update_intention;
             write DeleteIntentionById => intention::by_id::delete_intention_by_id;
             read ReadEntry => entry::read_entry;
+            read ReadAcceptance => entry::read_acceptance;
             read ReadChain => chain::read_chain, after certificate::await_first_root;
             read ReadDefaults => merging::read_defaults;
             read ListEntries => entry::list_entries;

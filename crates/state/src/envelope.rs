@@ -18,7 +18,8 @@ pub const FORMAT: u32 = 1;
 /// the stored ones. Since 3, the data of a CA provider names its kind. Since 4, an instance
 /// may have several ports. Since 5, a proxy has the settings that configuration entries give it, services have virtual
 /// addresses, entries must find the entries that they refer to, and no change of an entry breaks a discovery chain.
-pub const RULE_SET: u32 = 5;
+/// Since 6, it is kept when an entry was accepted.
+pub const RULE_SET: u32 = 6;
 
 /// A command with everything needed to apply it.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]

@@ -20,8 +20,8 @@ use serde::{Deserialize, Serialize};
 use crate::key::part::{Local, Part, Shown, SpeaksFor};
 use crate::key::{Key, KeyBuilder};
 use crate::row::{
-    AclBootstrap, EntryLink, EntryRow, IntentionRef, NodeCheck, Placed, ServiceHealth, ServiceScope,
-    ServiceSummary, ServiceTraits, UpstreamUse, VirtualAddress,
+    AclBootstrap, EntryLink, EntryRow, EntryTime, IntentionRef, NodeCheck, Placed, ServiceHealth,
+    ServiceScope, ServiceSummary, ServiceTraits, UpstreamUse, VirtualAddress,
 };
 
 /// The properties of a table, and what of it can be watched.

@@ -12,7 +12,7 @@ use concord_model::catalog::{Check, Node, ServiceInstance};
 use concord_model::entry::{Entry, EntryName};
 use concord_model::intention::{Destination, JwtRequirement, ServiceIntentions, Source, SourceIntention};
 use concord_model::proxy::ServiceKind;
-use concord_model::{Namespace, Partition, PeerName, ServiceRef, Stamp};
+use concord_model::{Namespace, Partition, PeerName, ServiceRef, Stamp, Timestamp};
 use serde::{Deserialize, Serialize};
 
 /// The scope in which service names are unique: partition, namespace and peer.
@@ -239,6 +239,15 @@ impl EntryRow {
             Self::Whole(entry) => Cow::Borrowed(entry),
         }
     }
+}
+
+/// When an entry was accepted as it is. There is one for each entry at most, and it goes with the entry.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub(crate) struct EntryTime {
+    /// The entry.
+    pub name: EntryName,
+    /// The leader's clock when it proposed the last change.
+    pub at: Timestamp,
 }
 
 /// The intentions of a destination without their sources, which are separate rows. So writing one source costs the

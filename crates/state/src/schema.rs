@@ -138,6 +138,12 @@ macro_rules! each_table {
             } {
                 record AddressCounter; by(address::put_counter)
             };
+            /// When entries were accepted, by (kind, partition, namespace, name); of those that were since rule set 6.
+            entry_times: EntryTimes<EntryTime> {
+                row(name: &EntryName);
+            } {
+                record EntryTime; at(row => &row.name)
+            };
 
             // Derived tables: the same records, arranged for queries.
 

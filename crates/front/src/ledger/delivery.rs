@@ -1,6 +1,7 @@
 //! What a reader of the ledger is shown of an entry: how far it came with each proxy.
 
 use concord_api::proxy_status::{EntryAtProxy, EntryDelivery};
+use concord_model::Timestamp;
 use concord_model::entry::EntryName;
 use concord_rpc::Caller;
 use concord_runtime::Instant;
@@ -8,7 +9,7 @@ use concord_xds::causes::{self, Part};
 use concord_xds::delta::Stage;
 
 use super::account::{Account, Has, OfEnvoy};
-use super::report::{ago, rejections};
+use super::report::{ago, rejections, span};
 use super::{LISTED_MAX, Ledger, REJECTIONS_MAX, Row, Shown};
 
 /// An entry as it was accepted.
@@ -18,6 +19,8 @@ pub struct Accepted {
     pub name: EntryName,
     /// The index of its last change.
     pub index: u64,
+    /// The leader's clock at that change, if it is known.
+    pub at: Option<Timestamp>,
 }
 
 /// How far an entry came with a proxy.
@@ -49,10 +52,12 @@ impl Ledger {
         let index = self.index(caller, None);
         let (rows, filtered) = self.rows(caller, None);
         let now = self.now();
+        let wall = Timestamp::from_nanos(self.clock().wall_nanos());
         let mut told = EntryDelivery {
             kind: entry.name.kind.as_str().to_owned(),
             name: entry.name.as_str().to_owned(),
             modify_index: entry.index,
+            accepted_ago: entry.at.map_or_else(String::new, |at| span(wall.since(at))),
             node: node.to_owned(),
             ..EntryDelivery::default()
         };

@@ -42,9 +42,13 @@ impl Ledger {
     }
 }
 
-/// A time ago, to the millisecond.
+/// How long ago a time was.
 pub(super) fn ago(at: Instant, now: Instant) -> String {
-    let exact = if now > at { now - at } else { Duration::ZERO };
+    span(if now > at { now - at } else { Duration::ZERO })
+}
+
+/// A duration, to the millisecond.
+pub(super) fn span(exact: Duration) -> String {
     duration::format(Duration::from_millis(u64::try_from(exact.as_millis()).unwrap_or(u64::MAX)))
 }
 

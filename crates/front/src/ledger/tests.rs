@@ -1,8 +1,9 @@
 //! What becomes of rows.
 
+use concord_model::entry::{EntryKind, EntryName};
 use concord_model::intention::Action;
 use concord_model::token::AclPolicy;
-use concord_model::{NodeName, ServiceName, Stamp, Uuid};
+use concord_model::{NodeName, ServiceName, Stamp, Timestamp, Uuid};
 use concord_rpc::{Basis, Rights, SnapshotEvent};
 use concord_runtime::ManualClock;
 
@@ -66,4 +67,18 @@ fn nobody_sees_a_proxy_whose_service_is_not_known_yet() {
     let _seat = ledger.begin("web-1".to_owned(), ProxyKind::BuiltIn);
     let shown = ledger.proxies(&Caller::unrestricted(None), "n1", None);
     assert_eq!((shown.value.proxies.len(), shown.filtered), (0, false));
+}
+
+#[test]
+fn the_age_of_an_entry_is_told_if_its_time_is_known() {
+    let wall = 1_700_000_000;
+    let ledger = Ledger::new(Arc::new(ManualClock::new(wall * 1_000_000_000)));
+    let age = |at: Option<i64>| {
+        let name = EntryName::only(EntryKind::Mesh);
+        let entry = Accepted { name, index: 7, at: at.map(Timestamp::from_secs) };
+        ledger.delivery(&Caller::unrestricted(None), "n1", &entry).value.accepted_ago
+    };
+    assert_eq!(age(Some(wall - 90)), "1m30s");
+    assert_eq!(age(None), "");
+    assert_eq!(age(Some(wall + 5)), "0s", "the leader's clock is ahead of ours");
 }

@@ -166,6 +166,8 @@ async fn n_312_an_entry_is_not_said_to_be_with_a_proxy_before_it_is() {
         ["Affected", "Compiled", "Delivered", "Acknowledged"].map(|key| told[key].as_u64().unwrap())
     };
     world.until(&entry, "", |answer| at(&answer.json()) == [1, 1, 1, 0]).await;
+    let told = world.get(&entry).json().await;
+    assert!(told["AcceptedAgo"].as_str().is_some_and(|ago| ago.ends_with('s')), "{told}");
     envoy.answers(&listeners).await;
     world.until(&entry, "", |answer| at(&answer.json()) == [1, 1, 1, 1]).await;
     // What concerns others has nobody.

@@ -1,6 +1,7 @@
 //! Configuration entries, whatever their kind.
 
 use concord_mesh::defaults::Question;
+use concord_model::Timestamp;
 use concord_model::entry::{Entry, EntryKind, EntryName};
 use serde::{Deserialize, Serialize};
 
@@ -9,6 +10,24 @@ use serde::{Deserialize, Serialize};
 pub struct ReadEntry {
     /// Which.
     pub name: EntryName,
+}
+
+/// When an entry was accepted as it is; `None` if it does not exist.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct ReadAcceptance {
+    /// Which.
+    pub name: EntryName,
+}
+
+/// When an entry was accepted as it is: when the leader proposed the change that was committed.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Acceptance {
+    /// The index of its last change.
+    #[serde(default)]
+    pub modify: u64,
+    /// By the leader's clock; `None` if it is not known: servers before rule set 6 did not keep it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub at: Option<Timestamp>,
 }
 
 /// What an entry does as it stands; `None` if it does not exist. Of services it tells those that the caller may see.

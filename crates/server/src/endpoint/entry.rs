@@ -7,7 +7,7 @@ use concord_mesh::entry::{Change, EntryFault, check_graph, validate};
 use concord_model::entry::{Entry, EntryName, InlineCertificate};
 use concord_model::intention::{Destination, SourceIntention};
 use concord_model::{Namespace, Partition, Pattern};
-use concord_rpc::request::{ApplyEntry, DeleteEntry, ListEntries, ReadEntry};
+use concord_rpc::request::{Acceptance, ApplyEntry, DeleteEntry, ListEntries, ReadAcceptance, ReadEntry};
 use concord_rpc::{Answer, Request, RpcError};
 use concord_state::{CommandReply, View, command};
 use tokio::sync::MutexGuard;
@@ -21,6 +21,14 @@ pub(crate) fn read_entry(
     request: &ReadEntry,
 ) -> Result<Option<Arc<Entry>>, RpcError> {
     Ok(reading.reader.entry(&request.name))
+}
+
+pub(crate) fn read_acceptance(
+    reading: &mut Reading<'_>,
+    request: &ReadAcceptance,
+) -> Result<Option<Acceptance>, RpcError> {
+    let found = reading.reader.entry_time(&request.name);
+    Ok(found.map(|(stamp, at)| Acceptance { modify: stamp.modify, at }))
 }
 
 pub(crate) fn list_entries(

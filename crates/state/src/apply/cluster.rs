@@ -19,6 +19,9 @@ pub(crate) const GRAPH_RULES: u32 = 2;
 /// Since this rule set, services have virtual addresses.
 pub(crate) const ADDRESS_RULES: u32 = 5;
 
+/// Since this rule set, it is kept when an entry was accepted.
+pub(crate) const TIME_RULES: u32 = 6;
+
 pub(crate) fn id(tables: &Tables) -> Option<Uuid> {
     tables.cluster_id.get(&keys::only()).map(|id| **id)
 }

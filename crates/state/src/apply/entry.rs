@@ -12,7 +12,7 @@ use concord_model::entry::{Entry, EntryName};
 use concord_model::intention::{Destination, ServiceIntentions, Source, SourceIntention};
 
 use super::outcome::{cas_failed, done};
-use crate::apply::cluster::{GRAPH_RULES, rule_set};
+use crate::apply::cluster::{GRAPH_RULES, TIME_RULES, rule_set};
 use crate::command::{
     DeleteEntry, DeleteIntention, EditIntention, SetEntry, SetEntryStatus, UpsertIntention,
 };
@@ -21,7 +21,7 @@ use crate::key::Key;
 use crate::key::part::Shown;
 use crate::keys;
 use crate::reply::{CommandReply, EntryRefusal, Refusal};
-use crate::row::{EntryRow, IntentionHead};
+use crate::row::{EntryRow, EntryTime, IntentionHead};
 use crate::table::Commit;
 use crate::tables::Tables;
 
@@ -74,6 +74,7 @@ fn set_whole(
 /// Stores an entry that replaces one with this stamp.
 fn put(tables: &mut Tables, commit: &mut Commit, entry: Entry, old: Option<Stamp>) -> CommandReply {
     let create = old.map_or(commit.index, |old| old.create);
+    note_time(tables, commit, entry.name());
     let entry = entry.stamped(Stamp { create, modify: commit.index });
     done(rows::put(tables, commit, Arc::new(entry)))
 }
@@ -203,9 +204,18 @@ fn store(tables: &mut Tables, commit: &mut Commit, mut head: IntentionHead, chan
     if changed {
         let create = if head.stamp == Stamp::default() { commit.index } else { head.stamp.create };
         head.stamp = Stamp { create, modify: commit.index };
+        note_time(tables, commit, EntryName::intentions(&head.destination));
         rows::put_head(tables, commit, head);
     }
     done(changed)
+}
+
+/// Notes that an entry is accepted now. Rule sets before [`TIME_RULES`] did not.
+fn note_time(tables: &mut Tables, commit: &mut Commit, name: EntryName) {
+    if rule_set(tables) >= TIME_RULES {
+        let row = Arc::new(EntryTime { name, at: tables.at });
+        tables.entry_times.put(&keys::entry_times::row(&row.name), Arc::clone(&row), commit);
+    }
 }
 
 fn is_there(tables: &Tables, to: &Destination, source: &Source) -> bool {

@@ -99,6 +99,7 @@ pub(crate) fn remove_source(
 /// Removes an entry; intentions with their sources. Returns whether there was one.
 pub(crate) fn remove(tables: &mut Tables, commit: &mut Commit, name: &EntryName) -> bool {
     let Some(row) = tables.entries.remove(&keys::entries::row(name), commit) else { return false };
+    tables.entry_times.remove(&keys::entry_times::row(name), commit);
     commit.services.extend(address::of_entry(name));
     for to in row.links() {
         touch_linked(commit, name, &to);

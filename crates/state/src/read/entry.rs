@@ -9,7 +9,7 @@ use std::sync::Arc;
 use concord_mesh::entry::{Lookup, providers_of, providers_of_source};
 use concord_model::entry::{Entry, EntryKind, EntryName};
 use concord_model::intention::{Destination, ServiceIntentions, Source, SourceIntention};
-use concord_model::{Pattern, ServiceRef, Uuid};
+use concord_model::{Pattern, ServiceRef, Stamp, Timestamp, Uuid};
 
 use crate::apply::cluster::rule_set;
 use crate::key::part::{Local, Shown};
@@ -24,6 +24,13 @@ impl Reader {
     pub fn entry(&mut self, name: &EntryName) -> Option<Arc<Entry>> {
         let row = self.entry_row(name)?;
         Some(self.whole_entry(&row))
+    }
+
+    /// When an entry changed, and the leader's clock at that change; the latter is `None` if it was under a rule set
+    /// that did not keep it.
+    pub fn entry_time(&mut self, name: &EntryName) -> Option<(Stamp, Option<Timestamp>)> {
+        let (row, time) = (self.entry_row(name), self.row(keys::entry_times::row(name)));
+        Some((row?.stamp(), time.map(|time| time.at)))
     }
 
     /// All entries of a kind, without the sources of intentions.

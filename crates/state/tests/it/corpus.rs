@@ -680,8 +680,14 @@ fn mesh() -> Mesh {
 /// A state as bytes without the tables that are newer than the committed snapshots: everything in them changed when a
 /// snapshot was read.
 fn without_newer(store: &Store) -> Vec<u8> {
-    let tables =
-        ["virtual_addresses", "freed_addresses", "address_counter", "service_traits", "upstream_uses"];
+    let tables = [
+        "virtual_addresses",
+        "freed_addresses",
+        "address_counter",
+        "service_traits",
+        "upstream_uses",
+        "entry_times",
+    ];
     tables.iter().fold(store.view().snapshot(2).unwrap(), |bytes, table| without_table(&bytes, table))
 }
 

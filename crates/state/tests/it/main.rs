@@ -7,6 +7,7 @@ mod address;
 mod ca;
 mod catalog;
 mod corpus;
+mod entry_time;
 mod graph;
 mod intention;
 mod isolation;

@@ -194,7 +194,11 @@ fn add_rejection(proxy: &str, one: &RejectedResource, text: &mut String) {
 
 fn delivery(told: &EntryDelivery) -> String {
     let EntryDelivery { kind, name, modify_index, node, affected, .. } = told;
-    let mut text = format!("{kind}/{name}, accepted at index {modify_index}\n");
+    let age = match told.accepted_ago.as_str() {
+        "" => "it is not known when".to_owned(),
+        ago => format!("{ago} ago"),
+    };
+    let mut text = format!("{kind}/{name}, accepted at index {modify_index}, {age}\n");
     if *affected == 0 {
         let _ = writeln!(text, "It concerns no proxy that is attached to agent {node}.");
         return text;
@@ -222,4 +226,27 @@ fn delivery(told: &EntryDelivery) -> String {
         own.rejections.iter().for_each(|one| add_rejection(&own.proxy, one, &mut text));
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(accepted_ago: &str, first: &str) {
+        let told = EntryDelivery {
+            kind: "mesh".to_owned(),
+            name: "mesh".to_owned(),
+            modify_index: 7,
+            accepted_ago: accepted_ago.to_owned(),
+            ..EntryDelivery::default()
+        };
+        assert_eq!(delivery(&told).lines().next(), Some(first));
+    }
+
+    #[test]
+    fn an_entry_is_told_with_its_age_if_that_is_known() {
+        check("1m30s", "mesh/mesh, accepted at index 7, 1m30s ago");
+        check("", "mesh/mesh, accepted at index 7, it is not known when");
+    }
 }

@@ -13,7 +13,7 @@ use concord_api::decode::{self, REQUEST_DECODE_FAILED};
 use concord_api::select::{self, MEMBER};
 use concord_model::{Secret, Timestamp};
 use concord_rpc::RpcError;
-use concord_rpc::request::{ReadEntry, ReadStatus, ServerStatus};
+use concord_rpc::request::{ReadAcceptance, ReadStatus, ServerStatus};
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
 
@@ -41,7 +41,7 @@ endpoints! {
     /// Which proxy that is attached here has what.
     Proxies: GET "/v1/agent/proxies", Right::Filtered => proxies;
     /// Which proxy that is attached here has an entry.
-    EntryDelivery: GET "/v1/agent/proxies/entry/:kind/:name", Right::asked::<(ReadEntry,)>() => delivery;
+    EntryDelivery: GET "/v1/agent/proxies/entry/:kind/:name", Right::asked::<(ReadAcceptance,)>() => delivery;
     /// All metrics.
     Metrics: GET "/v1/agent/metrics", Right::Here(|_, ctx| Ok(ctx.own(Level::Read))) => metrics;
 }

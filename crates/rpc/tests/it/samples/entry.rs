@@ -8,7 +8,7 @@ use std::sync::Arc;
 use concord_mesh::defaults::{Central, Question, UpstreamProtocol};
 use concord_model::entry::*;
 use concord_model::proxy::TransparentProxy;
-use concord_model::{Pattern, ServiceRef, Span, Timeout};
+use concord_model::{Pattern, ServiceRef, Span, Timeout, Timestamp};
 use concord_rpc::request::*;
 use concord_rpc::{AnyReply, AnyRequest};
 
@@ -23,7 +23,10 @@ fn words(kind: EntryKind) -> usize {
 pub(crate) fn requests() -> Vec<Sample<AnyRequest>> {
     let upstreams = ["db", "cache"].map(|upstream| ServiceRef::local(name(upstream))).into();
     let question = Question { service: ServiceRef::local(name("web")), upstreams, transparent: true };
-    let mut all = vec![sample!(AnyRequest, ReadDefaults, "", ReadDefaults { question })];
+    let mut all = vec![
+        sample!(AnyRequest, ReadDefaults, "", ReadDefaults { question }),
+        sample!(AnyRequest, ReadAcceptance, "", ReadAcceptance { name: entry(EntryKind::Mesh, 0).name() }),
+    ];
     for kind in EntryKind::ALL {
         let (what, entry) = (kind.as_str(), entry(*kind, 0));
         let delete = DeleteEntry { name: entry.name(), cas: Some(15) };
@@ -42,9 +45,12 @@ pub(crate) fn replies() -> Vec<Sample<AnyReply>> {
         service: Some(service_defaults(0)),
         protocols: vec![protocol],
     };
+    let accepted = Acceptance { modify: 13, at: Some(Timestamp::from_secs(1_700_000_000)) };
     let mut all = vec![
         sample!(AnyReply, ReadDefaults, "", central),
         sample!(AnyReply, ReadEntry, "none", None),
+        sample!(AnyReply, ReadAcceptance, "", Some(accepted)),
+        sample!(AnyReply, ReadAcceptance, "none", None),
         sample!(AnyReply, ApplyEntry, "", true),
         sample!(AnyReply, DeleteEntry, "", true),
     ];

@@ -327,6 +327,8 @@ fn entries() -> Vec<Read> {
     let mut all = Vec::new();
     for (kind, name, row) in entry_rows() {
         let request = ReadEntry { name: EntryName::parse(kind, name).unwrap() };
+        let accepted = ReadAcceptance { name: request.name.clone() };
+        all.push(Read::whole(accepted, row.needs.clone(), []));
         all.push(Read::whole(request, row.needs.clone(), [row]));
     }
     // Whoever may read a service may know how its proxies are configured.

@@ -393,7 +393,7 @@ pub(crate) fn command() -> impl Strategy<Value = Command> {
         1 => prop_oneof![
             Just(Command::from(Noop {})),
             uuid().prop_map(|id| SetClusterId { id }.into()),
-            select(vec![0, 1, 5]).prop_map(|rule_set: u32| SetRuleSet { rule_set }.into()),
+            select(vec![0, 1, 5, 6]).prop_map(|rule_set: u32| SetRuleSet { rule_set }.into()),
         ],
     ]
 }
@@ -484,6 +484,10 @@ pub(crate) fn queries(now: Timestamp) -> Vec<Query> {
     }
     for name in SERVICES {
         let service = ServiceRef::local(ServiceName::parse(name).unwrap());
+        for kind in [EntryKind::ServiceIntentions, EntryKind::ServiceDefaults] {
+            let name = EntryName::of_service(kind, &service);
+            queries.push(query(move |reader| reader.entry_time(&name)));
+        }
         queries.push(Box::new(move |reader| chain(reader, &service)));
     }
     for scope in scopes() {

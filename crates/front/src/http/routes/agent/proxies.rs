@@ -5,7 +5,7 @@ use std::sync::Arc;
 use concord_api::entry::parse_name;
 use concord_model::entry::EntryName;
 use concord_rpc::Head;
-use concord_rpc::request::ReadEntry;
+use concord_rpc::request::{Acceptance, ReadAcceptance};
 use concord_runtime::{BoxFuture, Instant};
 
 use crate::http::context::Ctx;
@@ -98,8 +98,8 @@ async fn read(
     let now = ctx.ledger.clock().now();
     let left = if wait.until > now { wait.until - now } else { std::time::Duration::ZERO };
     let head = Head { min_index: after, wait: Some(left), ..ctx.head(call)? };
-    let (entry, meta) = ctx.ask_with(call, head, ReadEntry { name: name.clone() }).await?;
-    Ok((entry.map(|entry| Accepted { name, index: entry.stamp().modify }), meta.index))
+    let (found, meta) = ctx.ask_with(call, head, ReadAcceptance { name: name.clone() }).await?;
+    Ok((found.map(|Acceptance { modify, at }| Accepted { name, index: modify, at }), meta.index))
 }
 
 fn meta<T>(shown: &Shown<T>, filtered: bool) -> Meta {
