@@ -52,6 +52,8 @@ async fn n_25_what_may_not_be_read_is_as_what_is_absent() {
             );
         }
     }
+    // As of a service that may be read and has none: a refusal would tell the two apart.
+    world.check("hidden.virtual.consul.", A, "NOERROR aa").await;
     // The node without the service, and the service without the node, are not enough.
     world.use_token("half", "service_prefix \"\" { policy = \"read\" }").await;
     world.until("web.service.consul.", A, "NXDOMAIN").await;
