@@ -26,7 +26,6 @@ mod health;
 mod instances;
 mod intentions;
 mod matching;
-mod proxy;
 mod roots;
 mod slot;
 mod table;

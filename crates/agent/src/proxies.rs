@@ -27,7 +27,7 @@ use concord_ca::Csr;
 use concord_model::ca::LeafCertificate;
 use concord_model::catalog::ServiceInstance;
 use concord_model::{InstanceId, NodeName, Secret};
-use concord_proxycfg::DescribedProxy;
+use concord_proxycfg::{DescribedProxy, WatchKey};
 use concord_rpc::request::{FollowProxy, SignLeaf};
 use concord_rpc::{
     Attach, Caller, Consistency, Head, ProxyTarget, RpcError, ServerApi, ServerApiExt, SnapshotSource,
@@ -42,7 +42,7 @@ use self::feed::{CatalogFeed, Feed, LocalFeed};
 pub(crate) use self::rate::Rate;
 use self::stream::{Attached, Standing, require_proxy, service_of, unknown};
 use self::topic::Mailbox;
-use self::watched::{Shared, Watched, Watches};
+use self::watched::{Shared, Watches};
 use self::watching::Watching;
 use crate::answers::Answers;
 use crate::caller::TokenKey;
@@ -191,9 +191,10 @@ impl Proxies {
     }
 
     /// Begins to follow something with this token. Who follows the same with the same token shares it.
-    fn watch(&self, token: Option<&Secret>, what: Watched, mailbox: &Arc<Mailbox<Watched>>) -> Shared {
+    fn watch(&self, token: Option<&Secret>, what: WatchKey, mailbox: &Arc<Mailbox<WatchKey>>) -> Shared {
         let whose = token.map(|token| TokenKey::of(Some(token)));
-        self.watches.join((whose, what.clone()), mailbox, |tell| {
+        let what = Arc::new(what);
+        self.watches.join((whose, Arc::clone(&what)), mailbox, |tell| {
             let watching = Watching { proxies: self.clone(), token: token.cloned(), what, tell };
             self.site.scope.spawn("watch for proxies", watching.run()).abort_on_drop()
         })
@@ -204,10 +205,8 @@ impl Proxies {
             Source::Described(proxy) => Feed::Described(Some(proxy)),
             Source::Local => Feed::Local(LocalFeed::new(self.local.clone(), standing.id.clone())),
             Source::Catalog => {
-                let what = FollowProxy { node: standing.node.clone(), proxy: standing.id.clone() };
-                let mailbox = Mailbox::new();
-                let shared = self.watch(token, Watched::Registration(what), &mailbox);
-                Feed::Catalog(CatalogFeed { mailbox, shared })
+                let question = FollowProxy { node: standing.node.clone(), proxy: standing.id.clone() };
+                Feed::Catalog(CatalogFeed::new(&self.servers, &self.site.world, token, question))
             }
         }
     }

@@ -8,7 +8,7 @@ use concord_ca::TrustBundle;
 use concord_ca::tls::{self, LeafSlot, MeshVerifier, Presented, TimeSource};
 use concord_ca::verify::{Bundles, Refusal};
 use concord_model::{ServiceIdentity, SpiffeId, Timestamp, TrustDomain};
-use concord_proxycfg::TargetId;
+use concord_proxycfg::TargetParts;
 use concord_runtime::Clock;
 use parking_lot::Mutex;
 use rustls::{ClientConfig, ServerConfig};
@@ -104,9 +104,9 @@ impl Identity {
     pub(crate) fn client_config(
         &self,
         trust_domain: &TrustDomain,
-        target: &TargetId,
+        target: &TargetParts,
     ) -> Result<Arc<ClientConfig>, String> {
-        let TargetId { service, datacenter, subset: _ } = target;
+        let TargetParts { service, datacenter, subset: _ } = target;
         let expected = ServiceIdentity::try_new(
             trust_domain.clone(),
             service.partition.clone(),

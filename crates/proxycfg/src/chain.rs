@@ -2,7 +2,6 @@
 //!
 //! A kind of [`ChainStep`] has its own [`crate::Feature`], so that no proxy gets a step that it does not understand.
 
-use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -34,11 +33,28 @@ impl fmt::Display for ChainId {
 
 /// How connections find their target.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(from = "Steps")]
 pub struct Chain {
     /// Its name.
     pub id: ChainId,
     /// Its first step.
     pub start: ChainStep,
+    /// What its steps name, in order.
+    #[serde(skip)]
+    targets: Vec<TargetId>,
+}
+
+/// The wire form of a chain.
+#[derive(Deserialize)]
+struct Steps {
+    id: ChainId,
+    start: ChainStep,
+}
+
+impl From<Steps> for Chain {
+    fn from(Steps { id, start }: Steps) -> Self {
+        Self::new(id, start)
+    }
 }
 
 /// One step on the way to a target.
@@ -62,12 +78,21 @@ pub struct Resolve {
 }
 
 impl Chain {
-    /// The targets it names. Those in peered clusters are left out: they have no name here yet.
-    pub fn targets(&self) -> BTreeSet<TargetId> {
-        match &self.start {
-            ChainStep::Resolve(resolve) => BTreeSet::from([resolve.target.clone()]),
+    /// A chain that begins with this step.
+    pub fn new(id: ChainId, start: ChainStep) -> Self {
+        let mut targets: Vec<_> = match &start {
+            ChainStep::Resolve(resolve) => vec![resolve.target.clone()],
             ChainStep::Compiled(chain) => chain.targets.values().filter_map(TargetId::of_chain).collect(),
-        }
+        };
+        targets.sort();
+        targets.dedup();
+        targets.shrink_to_fit();
+        Self { id, start, targets }
+    }
+
+    /// The targets it names, in order. Those in peered clusters are left out: they have no name here yet.
+    pub fn targets(&self) -> &[TargetId] {
+        &self.targets
     }
 }
 

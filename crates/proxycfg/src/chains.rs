@@ -6,9 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use concord_mesh::chain::CompiledChain;
-
-use crate::chain::{Chain, ChainId, ChainStep};
+use crate::chain::{Chain, ChainId};
 use crate::listener::{Leads, Listener};
 use crate::refusal::Refusal;
 use crate::target::{Target, TargetId};
@@ -39,11 +37,10 @@ impl Chains {
     }
 
     /// A chain has changed. Ignored if it is not expected.
-    pub(crate) fn changed(&mut self, id: &ChainId, chain: Arc<CompiledChain>) {
-        let Some(known) = self.known.get_mut(id) else { return };
-        let next = Chain { id: id.clone(), start: ChainStep::Compiled(chain) };
+    pub(crate) fn changed(&mut self, chain: Arc<Chain>) {
+        let Some(known) = self.known.get_mut(&chain.id) else { return };
         known.failed = None;
-        known.next = known.in_use.as_deref().is_none_or(|own| *own != next).then(|| Arc::new(next));
+        known.next = Some(chain).filter(|next| known.in_use.as_ref() != Some(next));
     }
 
     /// A chain cannot be read.
@@ -54,9 +51,9 @@ impl Chains {
     }
 
     /// The targets of a chain, also if it is not in use yet.
-    pub(crate) fn targets(&self, id: &ChainId) -> BTreeSet<TargetId> {
+    pub(crate) fn targets(&self, id: &ChainId) -> impl Iterator<Item = &TargetId> {
         let chains = self.known.get(id).into_iter().flat_map(|known| known.in_use.iter().chain(&known.next));
-        chains.flat_map(|chain| chain.targets()).collect()
+        chains.flat_map(|chain| chain.targets())
     }
 
     /// Watches a target from now on.
@@ -84,12 +81,10 @@ impl Chains {
     }
 
     /// The targets that these chains name.
-    pub(crate) fn targets_of(
-        &self,
-        chains: &BTreeMap<ChainId, Arc<Chain>>,
-    ) -> BTreeMap<TargetId, Arc<Target>> {
-        let named = chains.values().flat_map(|chain| chain.targets());
-        named.filter_map(|id| self.targets.get(&id).map(|target| (id, Arc::clone(target)))).collect()
+    pub(crate) fn targets_of(&self, chains: &[Arc<Chain>]) -> Vec<Arc<Target>> {
+        let named = chains.iter().flat_map(|chain| chain.targets());
+        let named: BTreeSet<&TargetId> = named.collect();
+        named.into_iter().filter_map(|id| self.targets.get(id).cloned()).collect()
     }
 
     /// Takes chains into use whose targets are all known. Returns whether there were any.
@@ -112,9 +107,8 @@ impl Chains {
     }
 
     /// The chains in use.
-    pub(crate) fn in_use(&self) -> BTreeMap<ChainId, Arc<Chain>> {
-        let all = self.known.iter();
-        all.filter_map(|(id, known)| Some((id.clone(), Arc::clone(known.in_use.as_ref()?)))).collect()
+    pub(crate) fn in_use(&self) -> Vec<Arc<Chain>> {
+        self.known.values().filter_map(|known| known.in_use.clone()).collect()
     }
 
     /// A listener as far as its chain is known: as it is, refused for the reason why there is no chain, or `None` if

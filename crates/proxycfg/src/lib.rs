@@ -44,5 +44,5 @@ pub use crate::refusal::Refusal;
 pub use crate::registration::{ProxyFault, ProxySection};
 pub use crate::settings::SettingFault;
 pub use crate::snapshot::section::{ApplyError, Section, SectionBody, SectionUpdate};
-pub use crate::snapshot::{IntentionSection, Leaf, MixedSections, ProxySnapshot, Versioned};
-pub use crate::target::{Target, TargetId};
+pub use crate::snapshot::{IntentionSection, Leaf, MixedSections, Named, ProxySnapshot, Sections, Versioned};
+pub use crate::target::{Target, TargetId, TargetParts};

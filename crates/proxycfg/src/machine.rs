@@ -19,11 +19,10 @@
 //! the service that its registration names; of the `mesh` entry it is told only what it must not pass over, so that it is
 //! refused the snapshot.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use concord_mesh::chain::CompiledChain;
 use concord_mesh::intention::DefaultPolicy;
 use concord_model::ca::CaRoots;
 use concord_model::catalog::ServiceInstance;
@@ -32,14 +31,14 @@ use concord_model::intention::ServiceIntentions;
 use concord_model::{Datacenter, ServiceRef};
 use serde::{Deserialize, Serialize};
 
-use crate::chain::{ChainId, ChainQuestion};
+use crate::chain::{Chain, ChainId, ChainQuestion};
 use crate::chains::Chains;
 use crate::described::DescribedProxy;
 use crate::feature::{Understood, demanded};
 use crate::id::ProxyId;
-use crate::listener::{Listener, ListenerId};
+use crate::listener::Listener;
 use crate::registration::{ProxyFault, Registration};
-use crate::snapshot::{IntentionSection, Leaf, ProxySnapshot, Versioned};
+use crate::snapshot::{IntentionSection, Leaf, ProxySnapshot, Sections, Versioned};
 use crate::target::{Target, TargetId};
 
 /// What the machine needs to be told about: the present state, and each change.
@@ -49,17 +48,17 @@ pub enum WatchKey {
     /// The root certificates. Answer with [`Event::RootsChanged`].
     Roots,
     /// Certificate and key of a service. Answer with [`Event::LeafChanged`].
-    Leaf(ServiceRef),
+    Leaf(Arc<ServiceRef>),
     /// The intentions for a service, and the default. Answer with [`Event::IntentionsChanged`].
-    Intentions(ServiceRef),
+    Intentions(Arc<ServiceRef>),
     /// The instances that accept mesh connections for a service. Answer with [`Event::EndpointsChanged`], or with
     /// [`Event::EndpointsFailed`] while they cannot be read.
     Endpoints(TargetId),
     /// The discovery chain of an upstream. Answer with [`Event::ChainChanged`], or with [`Event::ChainFailed`] while it
     /// cannot be read.
-    Chain(ChainQuestion),
+    Chain(Arc<ChainQuestion>),
     /// A configuration entry. Answer with [`Event::EntryChanged`].
-    Entry(EntryName),
+    Entry(Arc<EntryName>),
 }
 
 /// An event for the machine.
@@ -76,14 +75,14 @@ pub enum Event {
     /// The present certificate and key of the service.
     LeafChanged {
         /// The service, as in the watch.
-        service: ServiceRef,
+        service: Arc<ServiceRef>,
         /// The certificate and its key.
         leaf: Arc<Leaf>,
     },
     /// The present intentions for a service, and the default.
     IntentionsChanged {
         /// The service, as in the watch.
-        destination: ServiceRef,
+        destination: Arc<ServiceRef>,
         /// All entries that cover it; others are ignored.
         entries: Vec<Arc<ServiceIntentions>>,
         /// The decision where no intention matches.
@@ -96,21 +95,21 @@ pub enum Event {
     /// The present discovery chain of an upstream.
     ChainChanged {
         /// Whose chain, as in the watch.
-        question: ChainQuestion,
-        /// The chain.
-        chain: Arc<CompiledChain>,
+        question: Arc<ChainQuestion>,
+        /// The chain, with the name that the question gives it.
+        chain: Arc<Chain>,
     },
     /// The discovery chain of an upstream cannot be read.
     ChainFailed {
         /// Whose chain, as in the watch.
-        question: ChainQuestion,
+        question: Arc<ChainQuestion>,
         /// The reason.
         reason: String,
     },
     /// A present configuration entry.
     EntryChanged {
         /// Its name, as in the watch.
-        name: EntryName,
+        name: Arc<EntryName>,
         /// The entry; `None` if it does not exist.
         entry: Option<Arc<Entry>>,
     },
@@ -154,13 +153,14 @@ pub struct Proxy {
     registration: Option<Registration>,
     /// The last reported errors of a registration, so that they are not reported again.
     refused: Vec<ProxyFault>,
-    watches: BTreeSet<WatchKey>,
+    /// In order.
+    watches: Vec<WatchKey>,
     roots: Option<Arc<CaRoots>>,
     leaf: Option<Arc<Leaf>>,
     intentions: Option<Arc<IntentionSection>>,
     chains: Chains,
     /// The answers about the watched entries.
-    entries: BTreeMap<EntryName, Option<Arc<Entry>>>,
+    entries: BTreeMap<Arc<EntryName>, Option<Arc<Entry>>>,
     /// The last published version. It continues when the proxy is removed and returns.
     version: u64,
     published: Option<Arc<ProxySnapshot>>,
@@ -177,7 +177,7 @@ impl Proxy {
             checker: None,
             registration: None,
             refused: Vec::new(),
-            watches: BTreeSet::new(),
+            watches: Vec::new(),
             roots: None,
             leaf: None,
             intentions: None,
@@ -206,17 +206,18 @@ impl Proxy {
             }
             Event::Gone => return self.on_gone(out),
             Event::RootsChanged(roots) => {
-                if self.watches.contains(&WatchKey::Roots) {
+                if self.is_watched(&WatchKey::Roots) {
                     self.roots = Some(roots);
                 }
             }
             Event::LeafChanged { service, leaf } => {
-                if self.watches.contains(&WatchKey::Leaf(service)) {
+                if self.is_watched(&WatchKey::Leaf(service)) {
                     self.leaf = Some(leaf);
                 }
             }
             Event::IntentionsChanged { destination, entries, default } => {
-                if self.watches.contains(&WatchKey::Intentions(destination.clone())) {
+                if self.is_watched(&WatchKey::Intentions(Arc::clone(&destination))) {
+                    let destination = destination.as_ref().clone();
                     self.intentions = Some(Arc::new(IntentionSection::new(destination, entries, default)));
                     self.reconcile_watches(out);
                 }
@@ -231,21 +232,20 @@ impl Proxy {
             }
             Event::EndpointsFailed(_) => {}
             Event::ChainChanged { question, chain } => {
-                let id = question.chain.clone();
-                if self.watches.contains(&WatchKey::Chain(question)) {
-                    self.chains.changed(&id, chain);
+                if self.is_watched(&WatchKey::Chain(question)) {
+                    self.chains.changed(chain);
                     self.reconcile_watches(out);
                     self.promote_chains(out);
                 }
             }
             Event::ChainFailed { question, reason } => {
                 let id = question.chain.clone();
-                if self.watches.contains(&WatchKey::Chain(question)) {
+                if self.is_watched(&WatchKey::Chain(question)) {
                     self.chains.failed(&id, reason);
                 }
             }
             Event::EntryChanged { name, entry } => {
-                if self.watches.contains(&WatchKey::Entry(name.clone())) {
+                if self.is_watched(&WatchKey::Entry(Arc::clone(&name))) {
                     self.entries.insert(name, entry);
                 }
             }
@@ -263,10 +263,15 @@ impl Proxy {
         self.watches.iter()
     }
 
+    fn is_watched(&self, key: &WatchKey) -> bool {
+        self.watches.binary_search(key).is_ok()
+    }
+
     fn on_proxy(&mut self, read: Result<Registration, Vec<ProxyFault>>, out: &mut Vec<Effect>) {
         match read {
-            Ok(registration) => {
+            Ok(mut registration) => {
                 self.refused.clear();
+                registration.keep_what_leads(self.acts_by_entries);
                 self.registration = Some(registration);
                 self.reconcile_watches(out);
             }
@@ -299,8 +304,10 @@ impl Proxy {
 
     fn reconcile_watches(&mut self, out: &mut Vec<Effect>) {
         let wanted = self.wanted();
-        for key in self.watches.difference(&wanted).cloned().collect::<Vec<_>>() {
-            match &key {
+        let missing = |from: &[WatchKey], key: &WatchKey| from.binary_search(key).is_err();
+        let before = std::mem::take(&mut self.watches);
+        for key in before.iter().filter(|key| missing(&wanted, key)) {
+            match key {
                 WatchKey::Roots => self.roots = None,
                 WatchKey::Leaf(_) => self.leaf = None,
                 WatchKey::Intentions(_) => self.intentions = None,
@@ -309,9 +316,9 @@ impl Proxy {
                 WatchKey::Chain(_) => {}
                 WatchKey::Entry(name) => drop(self.entries.remove(name)),
             }
-            out.push(Effect::StopWatch(key));
+            out.push(Effect::StopWatch(key.clone()));
         }
-        for key in wanted.difference(&self.watches) {
+        for key in wanted.iter().filter(|key| missing(&before, key)) {
             if let WatchKey::Endpoints(target) = key {
                 self.chains.expect_target(target);
             }
@@ -323,23 +330,26 @@ impl Proxy {
     }
 
     /// The watches that the proxy needs, by what is known.
-    fn wanted(&self) -> BTreeSet<WatchKey> {
-        let Some(own) = &self.registration else { return BTreeSet::new() };
-        let service = &own.proxy.service;
-        let mut keys = BTreeSet::from([WatchKey::Roots, WatchKey::Intentions(service.clone())]);
+    fn wanted(&self) -> Vec<WatchKey> {
+        let Some(own) = &self.registration else { return Vec::new() };
+        let service = Arc::new(own.proxy.service.clone());
+        let mut keys = vec![WatchKey::Roots, WatchKey::Intentions(Arc::clone(&service))];
         if self.leaf_from == LeafFrom::Agent {
-            keys.insert(WatchKey::Leaf(service.clone()));
+            keys.push(WatchKey::Leaf(service));
         }
-        keys.insert(WatchKey::Entry(EntryName::only(EntryKind::Mesh)));
-        if !self.acts_by_entries {
-            let targets = own.chains.values().flat_map(|chain| chain.targets());
-            keys.extend(targets.map(WatchKey::Endpoints));
-            return keys;
+        keys.push(WatchKey::Entry(Arc::new(EntryName::only(EntryKind::Mesh))));
+        if self.acts_by_entries {
+            keys.extend(self.provider_entries().map(Arc::new).map(WatchKey::Entry));
+            let targets = own.questions.iter().flat_map(|question| self.chains.targets(&question.chain));
+            keys.extend(targets.cloned().map(WatchKey::Endpoints));
+            keys.extend(own.questions.iter().cloned().map(WatchKey::Chain));
+        } else {
+            let targets = own.chains.iter().flat_map(|chain| chain.targets());
+            keys.extend(targets.cloned().map(WatchKey::Endpoints));
         }
-        keys.extend(self.provider_entries().map(WatchKey::Entry));
-        let targets = own.questions.iter().flat_map(|question| self.chains.targets(&question.chain));
-        keys.extend(targets.map(WatchKey::Endpoints));
-        keys.extend(own.questions.iter().cloned().map(WatchKey::Chain));
+        keys.sort();
+        keys.dedup();
+        keys.shrink_to_fit();
         keys
     }
 
@@ -359,12 +369,11 @@ impl Proxy {
     }
 
     /// The listeners whose chains are known.
-    fn listeners(&self, own: &Registration) -> BTreeMap<ListenerId, Arc<Listener>> {
+    fn listeners(&self, own: &Registration) -> Vec<Arc<Listener>> {
         if !self.acts_by_entries {
             return own.listeners.clone();
         }
-        let all = own.listeners.iter();
-        all.filter_map(|(id, listener)| Some((id.clone(), self.chains.listener(listener)?))).collect()
+        own.listeners.iter().filter_map(|listener| self.chains.listener(listener)).collect()
     }
 
     /// Publishes a snapshot if everything is known and something has changed.
@@ -385,24 +394,21 @@ impl Proxy {
         }
         let chains = if self.acts_by_entries { self.chains.in_use() } else { own.chains.clone() };
         let (listeners, targets) = (self.listeners(own), self.chains.targets_of(&chains));
-        let entries = self.entries.iter();
-        let entries = entries.filter_map(|(name, entry)| Some((name.clone(), Arc::clone(entry.as_ref()?))));
         // A proxy that does not act by entries is told only what it must not pass over, and cannot be given it.
         let is_told = |entry: &Entry| self.acts_by_entries || !demanded(entry, &own.proxy).is_empty();
-        let entries = entries.filter(|(_, entry)| is_told(entry));
-        let entries = entries.collect();
+        let entries = self.entries.values().flatten().filter(|entry| is_told(entry)).cloned();
         let next = self.version + 1;
         let last = self.published.as_deref();
         let snapshot = ProxySnapshot {
             id: self.id.clone(),
             version: next,
-            proxy: versioned(Arc::clone(&own.proxy), last.map(|last| &last.proxy), next),
-            roots: versioned(Arc::clone(roots), last.map(|last| &last.roots), next),
-            intentions: versioned(Arc::clone(intentions), last.map(|last| &last.intentions), next),
-            entries: all_versioned(&entries, last.map(|last| &last.entries), next),
-            targets: all_versioned(&targets, last.map(|last| &last.targets), next),
-            chains: all_versioned(&chains, last.map(|last| &last.chains), next),
-            listeners: all_versioned(&listeners, last.map(|last| &last.listeners), next),
+            proxy: Versioned::after(last.map(|last| &last.proxy), Arc::clone(&own.proxy), next),
+            roots: Versioned::after(last.map(|last| &last.roots), Arc::clone(roots), next),
+            intentions: Versioned::after(last.map(|last| &last.intentions), Arc::clone(intentions), next),
+            entries: Sections::after(last.map(|last| &last.entries), entries, next),
+            targets: Sections::after(last.map(|last| &last.targets), targets, next),
+            chains: Sections::after(last.map(|last| &last.chains), chains, next),
+            listeners: Sections::after(last.map(|last| &last.listeners), listeners, next),
             leaf: self.leaf.clone(),
         };
         if last.is_some_and(|last| snapshot.differing(last).is_empty()) {
@@ -423,24 +429,4 @@ impl WatchKey {
             Self::Roots | Self::Leaf(_) | Self::Intentions(_) | Self::Endpoints(_) | Self::Entry(_) => None,
         }
     }
-}
-
-/// Keeps the earlier part if it has the same content, so that it keeps its version and its memory.
-fn versioned<T: PartialEq>(value: Arc<T>, last: Option<&Versioned<T>>, next: u64) -> Versioned<T> {
-    match last {
-        Some(last) if last.says_the_same_as(&value) => last.clone(),
-        Some(_) | None => Versioned { version: next, value },
-    }
-}
-
-fn all_versioned<K: Clone + Ord, T: PartialEq>(
-    values: &BTreeMap<K, Arc<T>>,
-    last: Option<&BTreeMap<K, Versioned<T>>>,
-    next: u64,
-) -> BTreeMap<K, Versioned<T>> {
-    let one = |(id, value): (&K, &Arc<T>)| {
-        let last = last.and_then(|last| last.get(id));
-        (id.clone(), versioned(Arc::clone(value), last, next))
-    };
-    values.iter().map(one).collect()
 }

@@ -10,7 +10,7 @@ use concord_model::{Datacenter, InstanceId, ServiceIdentity, ServiceRef, SpiffeE
 use serde::{Deserialize, Serialize};
 
 use crate::address::{BindAddress, LocalTarget};
-use crate::chain::{Chain, ChainId, ChainQuestion};
+use crate::chain::{Chain, ChainQuestion};
 use crate::described::DescribedProxy;
 use crate::id::{ProxyId, UpstreamId};
 use crate::limits::UPSTREAMS_MAX;
@@ -87,11 +87,12 @@ pub enum ProxyFault {
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) struct Registration {
     pub(crate) proxy: Arc<ProxySection>,
-    pub(crate) listeners: BTreeMap<ListenerId, Arc<Listener>>,
-    /// Where upstreams lead without configuration entries.
-    pub(crate) chains: BTreeMap<ChainId, Arc<Chain>>,
+    /// In the order of their names.
+    pub(crate) listeners: Vec<Arc<Listener>>,
+    /// Where upstreams lead without configuration entries, in the order of their names.
+    pub(crate) chains: Vec<Arc<Chain>>,
     /// Whose discovery chains they need with them.
-    pub(crate) questions: Vec<ChainQuestion>,
+    pub(crate) questions: Vec<Arc<ChainQuestion>>,
 }
 
 impl Registration {
@@ -162,21 +163,32 @@ impl Registration {
         upstreams: &[Upstream],
         mut faults: Vec<ProxyFault>,
     ) -> Result<Self, Vec<ProxyFault>> {
-        let (mut listeners, mut chains, mut questions) = (BTreeMap::new(), BTreeMap::new(), Vec::new());
+        let (mut listeners, mut chains, mut questions) = (Vec::new(), Vec::new(), Vec::new());
         let read = read_upstreams(upstreams, &proxy.datacenter, inbound.as_ref(), &mut faults);
         for ReadUpstream { listener, leads } in read {
-            let listener = Listener::Outbound(listener);
-            listeners.insert(listener.id(), Arc::new(listener));
+            listeners.push(Arc::new(Listener::Outbound(listener)));
             if let Some((chain, question)) = leads {
-                chains.insert(chain.id.clone(), Arc::new(chain));
-                questions.push(question);
+                chains.push(Arc::new(chain));
+                questions.push(Arc::new(question));
             }
         }
-        listeners.extend(inbound.map(|own| (ListenerId::Inbound, Arc::new(Listener::Inbound(own)))));
+        listeners.extend(inbound.map(|own| Arc::new(Listener::Inbound(own))));
         if !faults.is_empty() {
             return Err(faults);
         }
+        listeners.sort_by_key(|listener| listener.id());
+        chains.sort_by(|a, b| a.id.cmp(&b.id));
         Ok(Self { proxy: Arc::new(proxy), listeners, chains, questions })
+    }
+
+    /// Drops what a proxy does not need that acts by configuration entries, or does not.
+    pub(crate) fn keep_what_leads(&mut self, acts_by_entries: bool) {
+        match acts_by_entries {
+            true => self.chains = Vec::new(),
+            false => self.questions = Vec::new(),
+        }
+        self.listeners.shrink_to_fit();
+        self.questions.shrink_to_fit();
     }
 }
 

@@ -1,54 +1,27 @@
 //! The snapshot: everything that a proxy needs, at one moment.
 
 pub(crate) mod section;
+pub(crate) mod sections;
+mod versioned;
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::ops::Deref;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use concord_mesh::entry::{providers_of, providers_of_source};
 use concord_mesh::intention::{DefaultPolicy, Policy};
 use concord_model::ca::{CaRoots, LeafCertificate};
-use concord_model::entry::{Entry, EntryName};
+use concord_model::entry::Entry;
 use concord_model::intention::ServiceIntentions;
 use concord_model::{Secret, ServiceIdentity, ServiceRef, SpiffeError};
 use serde::{Deserialize, Serialize};
 
+pub use self::sections::{Named, Sections};
+pub use self::versioned::Versioned;
 use crate::chain::{Chain, ChainId, ChainStep, Resolve};
 use crate::id::ProxyId;
 use crate::listener::{InboundListener, Listener, ListenerId, OutboundListener};
 use crate::registration::{ProxySection, identity};
-use crate::target::{Target, TargetId};
-
-/// A part of a snapshot, with the version of its last change.
-#[derive(Debug, Deserialize, Eq, PartialEq, Serialize)]
-#[serde(bound(serialize = "T: Serialize", deserialize = "T: Deserialize<'de>"))]
-pub struct Versioned<T> {
-    /// The version of the snapshot at its last change.
-    pub version: u64,
-    /// The part itself.
-    pub value: Arc<T>,
-}
-
-impl<T> Clone for Versioned<T> {
-    fn clone(&self) -> Self {
-        Self { version: self.version, value: Arc::clone(&self.value) }
-    }
-}
-
-impl<T> Deref for Versioned<T> {
-    type Target = T;
-    fn deref(&self) -> &T {
-        &self.value
-    }
-}
-
-impl<T: PartialEq> Versioned<T> {
-    /// Whether the parts have the same content, whatever their versions.
-    pub fn says_the_same_as(&self, value: &Arc<T>) -> bool {
-        Arc::ptr_eq(&self.value, value) || self.value == *value
-    }
-}
+use crate::target::Target;
 
 /// Everything that a proxy needs, at one moment: sections that name each other. Cloning is cheap, because the
 /// sections are shared.
@@ -75,16 +48,16 @@ pub struct ProxySnapshot {
     /// The configuration entries by which it acts, besides those that are part of its chains and settings: `mesh`,
     /// and each `jwt-provider` that an intention names.
     #[serde(skip)]
-    pub entries: BTreeMap<EntryName, Versioned<Entry>>,
+    pub entries: Sections<Entry>,
     /// The targets of chains.
     #[serde(skip)]
-    pub targets: BTreeMap<TargetId, Versioned<Target>>,
+    pub targets: Sections<Target>,
     /// How connections find their targets.
     #[serde(skip)]
-    pub chains: BTreeMap<ChainId, Versioned<Chain>>,
+    pub chains: Sections<Chain>,
     /// The listeners.
     #[serde(skip)]
-    pub listeners: BTreeMap<ListenerId, Versioned<Listener>>,
+    pub listeners: Sections<Listener>,
     /// Certificate and key, for proxies that do not create their own (D16). They stay in the process that created the
     /// key: they have no wire form.
     #[serde(skip)]

@@ -1,6 +1,8 @@
 //! Targets: the services to which chains lead, with their instances.
 
 use std::fmt;
+use std::ops::Deref;
+use std::sync::Arc;
 
 use concord_model::chain::ChainTarget;
 use concord_model::entry::ResolverSubset;
@@ -9,9 +11,14 @@ use serde::{Deserialize, Serialize};
 
 use crate::endpoint::{Endpoint, Endpoints};
 
-/// The name of a target, which is what to watch for its endpoints.
+/// The name of a target, which is what to watch for its endpoints. Cloning is cheap: the parts are shared.
 #[derive(Clone, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
-pub struct TargetId {
+#[serde(transparent)]
+pub struct TargetId(Arc<TargetParts>);
+
+/// What the name of a target says.
+#[derive(Clone, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
+pub struct TargetParts {
     /// The service.
     pub service: ServiceRef,
     /// Its datacenter.
@@ -25,16 +32,28 @@ fn is_all(subset: &ResolverSubset) -> bool {
     *subset == ResolverSubset::default()
 }
 
+impl Deref for TargetId {
+    type Target = TargetParts;
+    fn deref(&self) -> &TargetParts {
+        &self.0
+    }
+}
+
 impl TargetId {
+    /// The instances of a service that belong to a subset.
+    pub fn new(service: ServiceRef, datacenter: Datacenter, subset: ResolverSubset) -> Self {
+        Self(Arc::new(TargetParts { service, datacenter, subset }))
+    }
+
     /// All instances of a service.
     pub fn all_of(service: ServiceRef, datacenter: Datacenter) -> Self {
-        Self { service, datacenter, subset: ResolverSubset::default() }
+        Self::new(service, datacenter, ResolverSubset::default())
     }
 
     /// What a target of a discovery chain consists of; `None` if that is in a peered cluster.
     pub fn of_chain(target: &ChainTarget) -> Option<Self> {
         let (service, subset) = (target.service.clone(), target.subset.clone());
-        Some(Self { service, datacenter: target.datacenter.clone()?, subset })
+        Some(Self::new(service, target.datacenter.clone()?, subset))
     }
 }
 

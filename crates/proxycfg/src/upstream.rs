@@ -54,7 +54,7 @@ impl ReadUpstream {
                 let (service, datacenter) = (target.service.clone(), target.datacenter.clone());
                 let question = ChainQuestion { chain: chain.clone(), service, datacenter, overrides };
                 let start = ChainStep::Resolve(Resolve { target, connect_timeout });
-                (Leads::Chain(chain.clone()), Some((Chain { id: chain, start }, question)))
+                (Leads::Chain(chain.clone()), Some((Chain::new(chain, start), question)))
             }
         };
         let (bind, settings) = (bind.ok(), upstream.config.clone());

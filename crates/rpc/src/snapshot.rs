@@ -102,12 +102,16 @@ pub struct Attach {
     /// Whether the stream tells what its snapshots are made from. Only for callers in the agent's process.
     #[serde(skip)]
     pub tells_basis: bool,
+    /// Whether the stream tells each snapshot as a whole, and not what differs. Only for callers in the agent's process:
+    /// they share it with the stream.
+    #[serde(skip)]
+    pub tells_whole: bool,
 }
 
 impl Attach {
     /// A proxy that creates its own key.
     pub fn new(proxy: ProxyTarget, understands: Understood) -> Self {
-        Self { proxy, understands, leaf: LeafFrom::Proxy, tells_basis: false }
+        Self { proxy, understands, leaf: LeafFrom::Proxy, tells_basis: false, tells_whole: false }
     }
 }
 
@@ -125,6 +129,9 @@ pub enum SnapshotEvent {
     },
     /// One section, replaced or removed.
     Section(SectionUpdate),
+    /// A snapshot. It has no wire form: see [`Attach::tells_whole`].
+    #[serde(skip)]
+    Whole(Arc<ProxySnapshot>),
     /// What the snapshot that was sent so far is made from. It has no wire form: see [`Attach::tells_basis`].
     #[serde(skip)]
     Basis(Arc<Basis>),
@@ -145,12 +152,12 @@ impl SnapshotEvent {
 
 /// The snapshot received so far.
 #[derive(Debug, Default)]
-pub struct Received(Option<ProxySnapshot>);
+pub struct Received(Option<Arc<ProxySnapshot>>);
 
 impl Received {
     /// The snapshot so far. More of its sections may follow.
     pub fn snapshot(&self) -> Option<&ProxySnapshot> {
-        self.0.as_ref()
+        self.0.as_deref()
     }
 
     /// Applies a message. Returns the snapshot to use from now on; `None` if more of its sections follow.
@@ -160,20 +167,24 @@ impl Received {
     pub fn take(&mut self, event: SnapshotEvent) -> Result<Option<&ProxySnapshot>, RpcError> {
         let more = match (event, &mut self.0) {
             (SnapshotEvent::Begin { snapshot, more }, own) => {
-                *own = Some(*snapshot);
+                *own = Some(Arc::new(*snapshot));
                 more
+            }
+            (SnapshotEvent::Whole(snapshot), own) => {
+                *own = Some(snapshot);
+                false
             }
             (SnapshotEvent::Section(_), None) => {
                 return Err(RpcError::Internal("a section came before the first snapshot".to_owned()));
             }
             (SnapshotEvent::Section(update), Some(own)) => {
                 let more = update.more;
-                own.apply(update).map_err(|error| RpcError::Internal(error.to_string()))?;
+                Arc::make_mut(own).apply(update).map_err(|error| RpcError::Internal(error.to_string()))?;
                 more
             }
             (SnapshotEvent::Basis(_), _) => return Ok(None),
         };
-        Ok(self.0.as_ref().filter(|_| !more))
+        Ok(self.0.as_deref().filter(|_| !more))
     }
 }
 

@@ -1,6 +1,7 @@
 //! Reads: a query is evaluated on a view, and again when data that it read has changed.
 
 use std::cell::Cell;
+use std::ops::ControlFlow::{self, Break, Continue};
 use std::sync::Arc;
 
 use concord_model::{Secret, Timestamp};
@@ -91,56 +92,75 @@ impl Core {
         request: &R,
         query: Query<R>,
     ) -> Result<Answer<R::Reply>, RpcError> {
-        let need = request.need();
         let deadline = self.deadline(head);
         loop {
-            let evaluate = || self.evaluate(&self.log.view(), head, request, query, None);
-            let Evaluated { value, hidden, mut read, of_token } = match head.consistency {
-                Consistency::Stale => evaluate()?,
-                Consistency::Default => {
-                    self.lead().await?;
-                    self.log.leased(evaluate).await?
-                }
-                Consistency::Consistent => {
-                    self.lead().await?;
-                    self.log.barrier().await?;
-                    evaluate()?
-                }
-            };
-            // Other rights can give another answer, so a change of the token or its policies also ends the wait.
-            let index = match need {
-                Need::Open => read.index(),
-                Need::Filtered
-                | Need::CheckedAt(_)
-                | Need::Right(_)
-                | Need::All(_)
-                | Need::AnyOf(_)
-                | Need::OwnToken => read.index().max(of_token.index()),
-            };
-            // A smaller index also counts as a new answer: the state was replaced, or the caller's index came from
-            // elsewhere.
-            let news = head.min_index == 0 || index != head.min_index;
-            if news || self.world.clock.now() >= deadline {
-                return Ok(self.log.answer(value, index, hidden, head.consistency));
-            }
-            // Many queries wait at the same time, and an answer can be large.
-            drop(value);
-            read.merge(of_token);
-            let keys = read.keys().cloned().collect();
-            let waiter = self.log.published.hub.register(keys);
-            let waiter = waiter.map_err(|error| RpcError::Busy(error.to_string()))?;
-            // Compare only the keys that were read: other writes must not keep the query from sleeping.
-            if !read.holds_in(&self.log.view()) {
-                continue;
-            }
-            let until = self.until(deadline, read.valid_until());
-            tokio::select! {
-                biased;
-                () = self.scope.cancelled() => return Err(RpcError::ShuttingDown),
-                () = waiter.woken() => {}
-                () = self.world.clock.sleep_until(until) => {}
+            // Many queries wait at the same time: while one waits, nothing is kept of its evaluation but what it read.
+            match self.answer_now(head, request, query, deadline).await? {
+                Break(answer) => return Ok(answer),
+                Continue(read) => self.wait_for_change(read, deadline).await?,
             }
         }
+    }
+
+    /// Evaluates the query. The result is its answer, or what it read if the caller knows the answer and has time.
+    async fn answer_now<R: Request>(
+        &self,
+        head: &Head,
+        request: &R,
+        query: Query<R>,
+        deadline: Instant,
+    ) -> Result<ControlFlow<Answer<R::Reply>, Box<ReadSet>>, RpcError> {
+        let evaluate = || self.evaluate(&self.log.view(), head, request, query, None);
+        let Evaluated { value, hidden, mut read, of_token } = match head.consistency {
+            Consistency::Stale => evaluate()?,
+            Consistency::Default => {
+                self.lead().await?;
+                self.log.leased(evaluate).await?
+            }
+            Consistency::Consistent => {
+                self.lead().await?;
+                self.log.barrier().await?;
+                evaluate()?
+            }
+        };
+        // Other rights can give another answer, so a change of the token or its policies also ends the wait.
+        let index = match request.need() {
+            Need::Open => read.index(),
+            Need::Filtered
+            | Need::CheckedAt(_)
+            | Need::Right(_)
+            | Need::All(_)
+            | Need::AnyOf(_)
+            | Need::OwnToken => read.index().max(of_token.index()),
+        };
+        // A smaller index also counts as a new answer: the state was replaced, or the caller's index came from
+        // elsewhere.
+        let news = head.min_index == 0 || index != head.min_index;
+        if news || self.world.clock.now() >= deadline {
+            return Ok(Break(self.log.answer(value, index, hidden, head.consistency)));
+        }
+        read.merge(of_token);
+        Ok(Continue(Box::new(read)))
+    }
+
+    /// Waits until something that was read changes, or until the deadline.
+    async fn wait_for_change(&self, read: Box<ReadSet>, deadline: Instant) -> Result<(), RpcError> {
+        let keys = read.keys().cloned().collect();
+        let waiter = self.log.published.hub.register(keys);
+        let waiter = waiter.map_err(|error| RpcError::Busy(error.to_string()))?;
+        // Compare only the keys that were read: other writes must not keep the query from sleeping.
+        if !read.holds_in(&self.log.view()) {
+            return Ok(());
+        }
+        let until = self.until(deadline, read.valid_until());
+        drop(read);
+        tokio::select! {
+            biased;
+            () = self.scope.cancelled() => return Err(RpcError::ShuttingDown),
+            () = waiter.woken() => {}
+            () = self.world.clock.sleep_until(until) => {}
+        }
+        Ok(())
     }
 
     /// Answers a read that can take long ([`crate::studies`]). It cannot wait for changes.

@@ -178,20 +178,17 @@ fn is_public(name: &str) -> bool {
 
 fn public(snapshot: &ProxySnapshot) -> impl Iterator<Item = Cause> {
     let intentions = snapshot.intentions.entries.iter().map(|own| EntryName::intentions(&own.destination));
-    intentions
-        .chain(snapshot.entries.keys().cloned())
-        .map(whole)
-        .chain([Cause::Registration { upstream: None }])
+    intentions.chain(snapshot.entries.keys()).map(whole).chain([Cause::Registration { upstream: None }])
 }
 
 fn key_server(snapshot: &ProxySnapshot, name: &str) -> Option<Cause> {
     let mut providers = snapshot.entries.keys().filter(|entry| entry.kind == EntryKind::JwtProvider);
-    providers.find(|entry| names::key_server(entry.as_str()) == name).cloned().map(whole)
+    providers.find(|entry| names::key_server(entry.as_str()) == name).map(whole)
 }
 
 fn compiled(snapshot: &ProxySnapshot) -> impl Iterator<Item = (&ChainId, &CompiledChain)> {
-    snapshot.chains.iter().filter_map(|(id, chain)| match &chain.start {
-        ChainStep::Compiled(chain) => Some((id, &**chain)),
+    snapshot.chains.values().filter_map(|chain| match &chain.start {
+        ChainStep::Compiled(compiled) => Some((&chain.id, &**compiled)),
         ChainStep::Resolve(_) => None,
     })
 }

@@ -16,10 +16,10 @@
 
 mod batch;
 mod kind;
+mod kinds;
 mod limits;
 mod order;
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use concord_envoy_proto::envoy::service::discovery::v3::{
@@ -29,8 +29,9 @@ use concord_envoy_proto::envoy::service::discovery::v3::{
 use self::kind::Kind;
 use self::kind::nonce_of;
 pub use self::kind::{Progress, Rejection, Stage};
+use self::kinds::Kinds;
 pub use self::limits::{NAMES_MAX, WORDS_BYTES_MAX};
-use crate::resource::{ResourceSet, ResourceType};
+use crate::resource::{Name, ResourceSet, ResourceType};
 
 /// An event for the machine.
 #[derive(Clone, Debug)]
@@ -51,7 +52,7 @@ pub enum Effect {
         /// Their type.
         kind: ResourceType,
         /// The names that were in the response.
-        names: Vec<String>,
+        names: Vec<Name>,
         /// What Envoy says.
         words: String,
     },
@@ -69,7 +70,7 @@ pub struct TooMuch;
 /// One stream.
 #[derive(Debug, Default)]
 pub struct State {
-    kinds: BTreeMap<ResourceType, Kind>,
+    kinds: Kinds,
     wanted: Option<Arc<ResourceSet>>,
     /// Counts the responses.
     nonce: u32,
@@ -83,8 +84,8 @@ impl State {
         match event {
             Event::Asked(request) => self.asked(*request, out),
             Event::Wanted(wanted) => {
-                for (kind, state) in &mut self.kinds {
-                    state.forgive(*kind, &wanted);
+                for (kind, state) in self.kinds.iter_mut() {
+                    state.forgive(kind, &wanted);
                 }
                 self.wanted = Some(wanted);
                 self.told_settled = false;
@@ -99,44 +100,44 @@ impl State {
 
     /// What Envoy refuses at present, by type and name.
     pub fn rejections(&self) -> impl Iterator<Item = (ResourceType, &str, &Rejection)> {
-        self.kinds
-            .iter()
-            .flat_map(|(kind, state)| state.rejections().map(|(name, rejection)| (*kind, name, rejection)))
+        self.kinds.iter().flat_map(|(kind, state)| {
+            state.rejections().map(move |(name, rejection)| (kind, name, rejection))
+        })
     }
 
     /// The responses of a type so far; `None` if Envoy has not asked for the type.
     pub fn progress(&self, kind: ResourceType) -> Option<Progress> {
-        self.kinds.get(&kind).map(Kind::progress)
+        self.kinds.get(kind).map(Kind::progress)
     }
 
     /// How far Envoy is with each resource that it should have.
     pub fn stages(&self) -> impl Iterator<Item = (ResourceType, &str, Stage)> {
         let of = |kind: ResourceType| self.wanted.iter().flat_map(move |wanted| wanted.of(kind));
         let stage = |kind: ResourceType, wanted: &crate::Resource| {
-            self.kinds.get(&kind).map_or(Stage::NotAsked, |state| state.stage(wanted))
+            self.kinds.get(kind).map_or(Stage::NotAsked, |state| state.stage(wanted))
         };
         ResourceType::ALL
             .into_iter()
-            .flat_map(move |kind| of(kind).map(move |one| (kind, one.name.as_str(), stage(kind, one))))
+            .flat_map(move |kind| of(kind).map(move |one| (kind, &*one.name, stage(kind, one))))
     }
 
     /// Whether nothing is to be sent, and nothing waits for an answer.
     pub fn is_settled(&self) -> bool {
         let Some(wanted) = &self.wanted else { return false };
-        self.kinds.iter().all(|(kind, state)| state.is_settled(*kind, wanted))
+        self.kinds.iter().all(|(kind, state)| state.is_settled(kind, wanted))
     }
 
     fn asked(&mut self, request: DeltaDiscoveryRequest, out: &mut Vec<Effect>) {
         // Types that are not ours are passed over, as Consul does: Envoy works without an answer.
         let Some(kind) = ResourceType::of_url(&request.type_url) else { return };
         self.told_settled = false;
-        let state = self.kinds.entry(kind).or_default();
+        let state = self.kinds.begun(kind);
         let answer = state.answered(&request.response_nonce, request.error_detail.as_ref());
         if let Some((names, words)) = answer {
             out.push(Effect::Refused { kind, names, words });
         }
-        state.subscribe(kind, request);
-        if self.kinds.values().map(Kind::names).sum::<usize>() > NAMES_MAX {
+        state.subscribe(kind, request, self.wanted.as_deref());
+        if self.kinds.iter().map(|(_, state)| state.names()).sum::<usize>() > NAMES_MAX {
             out.push(Effect::End(TooMuch));
         }
     }
@@ -147,18 +148,18 @@ impl State {
         for kind in ResourceType::ALL {
             let Some(batch) = order::batch(kind, &self.kinds, &wanted) else { continue };
             self.nonce = self.nonce.wrapping_add(1);
-            for child in batch.updated.iter().flat_map(|resource| &resource.children) {
-                self.kinds.entry(child.0).or_default().forget(&child.1);
+            for (kind, name) in batch.updated.iter().flat_map(|resource| &resource.children) {
+                self.kinds.begun(*kind).forget(name);
             }
             let response = DeltaDiscoveryResponse {
                 resources: batch.updated.iter().map(|resource| sent(resource)).collect(),
-                removed_resources: batch.removed.clone(),
+                removed_resources: batch.removed.iter().map(ToString::to_string).collect(),
                 type_url: kind.url(),
                 nonce: nonce_of(self.nonce),
                 ..DeltaDiscoveryResponse::default()
             };
             self.kinds
-                .get_mut(&kind)
+                .get_mut(kind)
                 .expect("a batch is of a type that was asked for")
                 .sent(self.nonce, batch);
             out.push(Effect::Send(Box::new(response)));
@@ -168,7 +169,7 @@ impl State {
 
 fn sent(resource: &crate::Resource) -> Sent {
     Sent {
-        name: resource.name.clone(),
+        name: resource.name.to_string(),
         version: resource.version.to_string(),
         resource: Some(resource.body.clone()),
         ..Sent::default()

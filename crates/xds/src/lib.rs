@@ -19,5 +19,5 @@ pub mod names;
 mod resource;
 mod sidecar;
 
-pub use crate::resource::{Pool, Resource, ResourceSet, ResourceType, Version};
+pub use crate::resource::{Name, Pool, Resource, ResourceSet, ResourceType, Version};
 pub use crate::sidecar::{Configuration, Fault, HeaderFault, UNDERSTANDS, Unserved, Unsupported, sidecar};

@@ -97,7 +97,7 @@ fn add_inbound(
         Ok(Some(given)) => match listener::guarded(given, snapshot, &incoming, rules.as_ref()) {
             Ok(public) => {
                 let servers = issuers.iter().filter_map(|own| Some(own.server.as_ref()?.name.clone()));
-                built.resources.insert(ResourceType::Listener, public.naming(servers.chain([local])));
+                built.resources.insert(ResourceType::Listener, public.naming(servers.chain([local.into()])));
             }
             Err(fault) => built.unserved.push(unusable(given::PUBLIC_LISTENER, fault)),
         },
@@ -130,7 +130,7 @@ fn add_local(
             return None;
         }
     };
-    let name = resource.name.clone();
+    let name = resource.name.to_string();
     built.resources.insert(ResourceType::Cluster, resource);
     Some(name)
 }

@@ -3,9 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use concord_mesh::chain::CompiledChain;
 use concord_model::entry::EntryName;
-use concord_proxycfg::{ChainId, ChainStep, Event, ProxySnapshot, WatchKey};
+use concord_proxycfg::{Chain, ChainId, Event, ProxySnapshot, WatchKey};
 use concord_rpc::{Basis, MergedEntries};
 
 /// What the machine of a proxy is told.
@@ -31,9 +30,9 @@ pub(super) struct Followed {
     /// All but the chains.
     basis: Basis,
     /// Each chain as it was told last. The machine may take it into use later.
-    chains: BTreeMap<ChainId, (u64, Arc<CompiledChain>)>,
+    chains: BTreeMap<ChainId, (u64, Arc<Chain>)>,
     /// What the caller knows.
-    said: Option<Basis>,
+    said: Option<Arc<Basis>>,
     /// Whether something has changed that the caller may not know.
     is_news: bool,
 }
@@ -57,7 +56,7 @@ impl Followed {
         let before = match event {
             Event::IntentionsChanged { .. } => std::mem::replace(&mut self.basis.intentions, index),
             Event::EntryChanged { name, .. } => {
-                self.basis.entries.insert(name.clone(), index).unwrap_or_default()
+                self.basis.entries.insert(name.as_ref().clone(), index).unwrap_or_default()
             }
             Event::ChainChanged { question, chain } => {
                 let told = (index, Arc::clone(chain));
@@ -78,7 +77,7 @@ impl Followed {
     /// The machine watches this no longer.
     pub(super) fn stopped(&mut self, key: &WatchKey) {
         match key {
-            WatchKey::Entry(name) => self.is_news |= self.basis.entries.remove(name).is_some(),
+            WatchKey::Entry(name) => self.is_news |= self.basis.entries.remove(&**name).is_some(),
             WatchKey::Chain(question) => self.is_news |= self.chains.remove(&question.chain).is_some(),
             WatchKey::Roots | WatchKey::Leaf(_) | WatchKey::Intentions(_) | WatchKey::Endpoints(_) => {}
         }
@@ -87,7 +86,7 @@ impl Followed {
     /// A snapshot was published: a chain that waited may be in use now.
     pub(super) fn published(&mut self) {
         let waits =
-            |said: &Basis| self.chains.iter().any(|(id, (index, _))| said.chains.get(id) != Some(index));
+            |said: &Arc<Basis>| self.chains.iter().any(|(id, (index, _))| said.chains.get(id) != Some(index));
         self.is_news |= self.said.as_ref().is_some_and(waits);
     }
 
@@ -97,20 +96,17 @@ impl Followed {
     }
 
     /// What this snapshot is made from, unless the caller knows.
-    pub(super) fn news(&mut self, snapshot: Option<&ProxySnapshot>) -> Option<Basis> {
+    pub(super) fn news(&mut self, snapshot: Option<&ProxySnapshot>) -> Option<Arc<Basis>> {
         if !std::mem::take(&mut self.is_news) {
             return None;
         }
-        let is_used = |id: &ChainId, told: &Arc<CompiledChain>| {
-            let used = snapshot.and_then(|snapshot| snapshot.chains.get(id)).map(|chain| &chain.start);
-            matches!(used, Some(ChainStep::Compiled(own)) if Arc::ptr_eq(own, told) || own == told)
+        let is_used = |id: &ChainId, told: &Arc<Chain>| {
+            let used = snapshot.and_then(|snapshot| snapshot.chains.get(id));
+            used.is_some_and(|used| used.says_the_same_as(told))
         };
         let used = self.chains.iter().filter(|(id, (_, told))| is_used(id, told));
         let chains = used.map(|(id, (index, _))| (id.clone(), *index)).collect();
         let basis = Basis { chains, ..self.basis.clone() };
-        (self.said.as_ref() != Some(&basis)).then(|| {
-            self.said = Some(basis.clone());
-            basis
-        })
+        (self.said.as_deref() != Some(&basis)).then(|| Arc::clone(self.said.insert(Arc::new(basis))))
     }
 }

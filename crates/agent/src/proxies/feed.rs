@@ -5,16 +5,18 @@ use std::fmt;
 use std::future::pending;
 use std::sync::Arc;
 
-use concord_model::InstanceId;
 use concord_model::catalog::ServiceInstance;
+use concord_model::{InstanceId, Secret};
 use concord_proxycfg::{DescribedProxy, Event};
-use concord_rpc::RpcError;
+use concord_rpc::request::FollowProxy;
+use concord_rpc::{Consistency, Head, RpcError, ServerApi};
+use concord_runtime::World;
+use futures::stream::{self, BoxStream, StreamExt as _};
 use tokio::sync::watch;
 
 use super::basis::News;
-use super::topic::Mailbox;
-use super::watched::{Shared, Watched};
 use crate::local::{LocalView, ServiceRecord};
+use crate::watch::{Told, Watch};
 
 /// Tells what is known of a proxy, and then each change of it.
 pub(super) enum Feed {
@@ -35,13 +37,9 @@ pub(super) struct LocalFeed {
     told: Option<Option<u64>>,
 }
 
-/// The registration of one proxy in the catalog. Proxies with the same rights share the answers of the cache.
-pub(super) struct CatalogFeed {
-    /// Says that there is something new.
-    pub(super) mailbox: Arc<Mailbox<Watched>>,
-    /// The watch.
-    pub(super) shared: Shared,
-}
+/// The registration of one proxy in the catalog. The cache does not keep it: hardly anybody else asks, and the machine
+/// keeps what it needs of it.
+pub(super) struct CatalogFeed(BoxStream<'static, Result<News, RpcError>>);
 
 impl fmt::Debug for Feed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -62,12 +60,7 @@ impl Feed {
                 None => pending().await,
             },
             Self::Local(feed) => Ok(News::of(0, feed.next().await)),
-            Self::Catalog(feed) => loop {
-                feed.mailbox.next().await;
-                if let Some(news) = feed.shared.latest() {
-                    return news;
-                }
-            },
+            Self::Catalog(CatalogFeed(news)) => news.next().await.unwrap_or(Err(RpcError::ShuttingDown)),
         }
     }
 }
@@ -102,7 +95,39 @@ impl LocalFeed {
     }
 }
 
+impl CatalogFeed {
+    /// Asks with this token.
+    pub(super) fn new(
+        servers: &Arc<dyn ServerApi>,
+        world: &World,
+        token: Option<&Secret>,
+        question: FollowProxy,
+    ) -> Self {
+        let head = Head { consistency: Consistency::Stale, ..Head::with_token(token.cloned()) };
+        let watch = Watch::new(servers, world, head, question);
+        let next = |mut watch| async move { Some((Self::news(&mut watch).await, watch)) };
+        // The stream keeps the question that is under way while its proxy is busy with something else.
+        Self(stream::unfold(watch, next).boxed())
+    }
+
+    /// Waits for news. Ends with the error if the token may not be the proxy; after any other it asks again.
+    async fn news(watch: &mut Watch<FollowProxy>) -> Result<News, RpcError> {
+        loop {
+            match watch.next().await {
+                Ok(Told { answer, is_news: true }) => {
+                    let merged = answer.value.as_ref().and_then(|own| own.merged.clone());
+                    let event = event(answer.value.map(|own| own.instance));
+                    return Ok(News { index: answer.index, event, merged });
+                }
+                Ok(Told { is_news: false, .. }) => {}
+                Err(error) if error.is_denial() => return Err(error),
+                Err(error) => tracing::debug!(%error, "following a registration failed, will retry"),
+            }
+        }
+    }
+}
+
 /// What the machine is told of a registration.
-pub(super) fn event(instance: Option<Arc<ServiceInstance>>) -> Event {
+fn event(instance: Option<Arc<ServiceInstance>>) -> Event {
     instance.map_or(Event::Gone, Event::ProxyChanged)
 }

@@ -14,7 +14,7 @@ use tokio::sync::{mpsc, watch};
 use super::basis::{Followed, News};
 use super::feed::Feed;
 use super::topic::Mailbox;
-use super::watched::{Shared, Watched};
+use super::watched::Shared;
 use crate::local::ServiceRecord;
 use crate::proxies::Proxies;
 use crate::tokens::Follow;
@@ -52,8 +52,8 @@ pub(super) struct Attached {
     understands: Understood,
     messages: mpsc::Sender<Message>,
     /// Which watches have something new.
-    mailbox: Arc<Mailbox<Watched>>,
-    watches: BTreeMap<WatchKey, Shared>,
+    mailbox: Arc<Mailbox<WatchKey>>,
+    watches: BTreeMap<Arc<WatchKey>, Shared>,
     /// The snapshot to send, unless the proxy has it already.
     latest: Option<Arc<ProxySnapshot>>,
     /// When it may go.
@@ -62,6 +62,8 @@ pub(super) struct Attached {
     sent: Option<Arc<ProxySnapshot>>,
     /// The rest of the change that is being sent.
     queued: VecDeque<SnapshotEvent>,
+    /// Whether the caller is told whole snapshots.
+    is_told_whole: bool,
     /// What the snapshots are made from, if the caller wants to know.
     basis: Option<Followed>,
     /// Local registrations, to know from which entries one is merged.
@@ -106,6 +108,7 @@ impl Attached {
             due: None,
             sent: None,
             queued: VecDeque::new(),
+            is_told_whole: attach.tells_whole,
             basis,
             merges,
         }
@@ -133,7 +136,7 @@ impl Attached {
                 () = self.follow.changed() => self.check_rights()?,
                 () = room.closed() => return Ok(()),
                 registration = self.feed.next() => self.registration(registration?)?,
-                watched = self.mailbox.next() => self.read(&watched)?,
+                key = self.mailbox.next() => self.read(&key)?,
                 () = changed(&mut self.merges) => self.note_merged(),
                 permit = permit(turn, &room), if waiting => {
                     let Ok(permit) = permit else { return Ok(()) };
@@ -180,8 +183,7 @@ impl Attached {
     }
 
     /// Reads the newest that a watch has told. It may have been stopped meanwhile.
-    fn read(&mut self, watched: &Watched) -> Result<(), RpcError> {
-        let Watched::Part(key) = watched else { return Ok(()) };
+    fn read(&mut self, key: &Arc<WatchKey>) -> Result<(), RpcError> {
         match self.watches.get(key).and_then(Shared::latest) {
             Some(news) => self.hear(news?),
             None => Ok(()),
@@ -239,7 +241,10 @@ impl Attached {
         if self.queued.is_empty()
             && let Some(latest) = self.latest.take()
         {
-            self.queued = SnapshotEvent::between(self.sent.as_deref(), &latest);
+            self.queued = match self.is_told_whole {
+                true => VecDeque::from([SnapshotEvent::Whole(Arc::clone(&latest))]),
+                false => SnapshotEvent::between(self.sent.as_deref(), &latest),
+            };
             self.sent = Some(latest);
             self.due = None;
         }
@@ -248,14 +253,13 @@ impl Attached {
             // A first snapshot has many sections, and the changes after it few.
             self.queued.shrink_to_fit();
         }
-        let basis = || Some(SnapshotEvent::Basis(Arc::new(self.basis.as_mut()?.news(self.sent.as_deref())?)));
+        let basis = || Some(SnapshotEvent::Basis(self.basis.as_mut()?.news(self.sent.as_deref())?));
         next.or_else(basis)
     }
 
     fn start_watch(&mut self, key: WatchKey) {
-        let watched = Watched::Part(key.clone());
-        let shared = self.proxies.watch(self.follow.token(), watched, &self.mailbox);
-        self.watches.insert(key, shared);
+        let shared = self.proxies.watch(self.follow.token(), key, &self.mailbox);
+        self.watches.insert(Arc::clone(shared.key()), shared);
     }
 }
 

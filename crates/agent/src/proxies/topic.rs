@@ -21,12 +21,13 @@ pub(crate) struct Topics<W, K, T> {
     known: Mutex<Known<W, K, T>>,
 }
 
-type Known<W, K, T> = HashMap<(W, K), Weak<Topic<W, K, T>>>;
+type Known<W, K, T> = HashMap<(W, Arc<K>), Weak<Topic<W, K, T>>>;
 
 /// One topic. Its task ends when nobody follows it any longer.
 pub(crate) struct Topic<W, K, T> {
     topics: Arc<Topics<W, K, T>>,
-    key: (W, K),
+    /// Whose it is and what it is about. All who follow it share that.
+    key: (W, Arc<K>),
     inside: Mutex<Inside<K, T>>,
 }
 
@@ -40,7 +41,7 @@ struct Inside<K, T> {
 
 /// The topics with news for one stream.
 pub(crate) struct Mailbox<K> {
-    fresh: Mutex<BTreeSet<K>>,
+    fresh: Mutex<BTreeSet<Arc<K>>>,
     bell: Notify,
 }
 
@@ -69,15 +70,14 @@ impl<W, K, T> fmt::Debug for Topics<W, K, T> {
     }
 }
 
-impl<W: Clone + Eq + Hash, K: Clone + Eq + Hash + Ord, T: Clone> Topics<W, K, T> {
+impl<W: Clone + Eq + Hash, K: Eq + Hash + Ord, T: Clone> Topics<W, K, T> {
     /// Joins a topic. `begin` starts the task of a new one.
     pub(crate) fn join(
         self: &Arc<Self>,
-        (whose, what): (W, K),
+        key: (W, Arc<K>),
         mailbox: &Arc<Mailbox<K>>,
         begin: impl FnOnce(Teller<W, K, T>) -> DropGuard,
     ) -> Following<W, K, T> {
-        let key = (whose, what);
         let mut known = self.known.lock();
         let there = known.get(&key).and_then(Weak::upgrade).filter(|topic| !topic.inside.lock().is_over);
         let topic = there.unwrap_or_else(|| {
@@ -99,7 +99,7 @@ impl<W: Clone + Eq + Hash, K: Clone + Eq + Hash + Ord, T: Clone> Topics<W, K, T>
     }
 }
 
-impl<W, K: Clone + Ord, T> Teller<W, K, T> {
+impl<W, K: Ord, T> Teller<W, K, T> {
     /// Tells all followers.
     pub(crate) fn tell(&self, news: T) -> Result<(), Unheard> {
         self.put(news, false)
@@ -122,6 +122,11 @@ impl<W, K: Clone + Ord, T> Teller<W, K, T> {
 }
 
 impl<W: Eq + Hash, K: Eq + Hash, T: Clone> Following<W, K, T> {
+    /// What the topic is about.
+    pub(crate) fn key(&self) -> &Arc<K> {
+        &self.topic.key.1
+    }
+
     /// The newest news, if there is any.
     pub(crate) fn latest(&self) -> Option<T> {
         self.topic.inside.lock().latest.clone()
@@ -148,18 +153,18 @@ impl<W: Eq + Hash, K: Eq + Hash, T> Drop for Following<W, K, T> {
     }
 }
 
-impl<K: Clone + Ord> Mailbox<K> {
+impl<K: Ord> Mailbox<K> {
     pub(crate) fn new() -> Arc<Self> {
         Arc::new(Self { fresh: Mutex::default(), bell: Notify::new() })
     }
 
-    fn put(&self, key: &K) {
-        self.fresh.lock().insert(key.clone());
+    fn put(&self, key: &Arc<K>) {
+        self.fresh.lock().insert(Arc::clone(key));
         self.bell.notify_one();
     }
 
     /// The next topic with news. Nothing is lost if this is dropped before it completes. One stream waits here.
-    pub(crate) async fn next(&self) -> K {
+    pub(crate) async fn next(&self) -> Arc<K> {
         loop {
             if let Some(key) = self.fresh.lock().pop_first() {
                 return key;
@@ -199,7 +204,7 @@ mod tests {
             what: u8,
             mailbox: &Arc<Mailbox<u8>>,
         ) -> Following<&'static str, u8, usize> {
-            self.topics.join((whose, what), mailbox, |teller| {
+            self.topics.join((whose, Arc::new(what)), mailbox, |teller| {
                 self.begun.fetch_add(1, Ordering::Relaxed);
                 let token = CancellationToken::new();
                 self.tellers.lock().push((teller, token.clone()));
@@ -221,7 +226,7 @@ mod tests {
     }
 
     fn next(mailbox: &Mailbox<u8>) -> Option<u8> {
-        mailbox.next().now_or_never()
+        mailbox.next().now_or_never().map(|key| *key)
     }
 
     #[test]

@@ -10,24 +10,24 @@ use concord_filter::Expression;
 use concord_mesh::chain::CompiledChain;
 use concord_model::entry::Entry;
 use concord_model::{Datacenter, Secret};
-use concord_proxycfg::{ChainQuestion, Endpoint, Event, Target, WatchKey};
+use concord_proxycfg::{Chain, ChainQuestion, ChainStep, Endpoint, Event, Target, WatchKey};
 use concord_rpc::request::{
-    FollowedProxy, InstanceHealth, InstanceSelection, ReadCaRoots, ReadChain, ReadEntry, ServiceHealth,
+    InstanceHealth, InstanceSelection, ReadCaRoots, ReadChain, ReadEntry, ServiceHealth,
 };
 use concord_rpc::{Caller, Head, RpcError};
 use concord_runtime::Backoff;
 
 use crate::answer::CacheAnswer;
 use crate::cache::{Cached, IntentionSet, IntentionsTo};
+use crate::proxies::Proxies;
 use crate::proxies::basis::News;
-use crate::proxies::watched::{Tell, Watched};
-use crate::proxies::{Proxies, feed};
+use crate::proxies::watched::Tell;
 
 /// One watch.
 pub(super) struct Watching {
     pub(super) proxies: Proxies,
     pub(super) token: Option<Secret>,
-    pub(super) what: Watched,
+    pub(super) what: Arc<WatchKey>,
     pub(super) tell: Tell,
 }
 
@@ -51,21 +51,15 @@ impl Watching {
 
     /// Watches until nobody follows it, or until it is refused. Returns the reason of a refusal.
     async fn watch(&self) -> Option<RpcError> {
-        let key = match &self.what {
-            Watched::Registration(proxy) => {
-                return self.follow_news(Question::of(proxy.clone()), registration, unheard).await;
-            }
-            Watched::Part(key) => key,
-        };
-        match key {
+        match &*self.what {
             WatchKey::Roots => self.follow(Question::of(ReadCaRoots {}), Event::RootsChanged, unheard).await,
             WatchKey::Intentions(destination) => {
                 let event = |set: Arc<IntentionSet>| Event::IntentionsChanged {
-                    destination: destination.clone(),
+                    destination: Arc::clone(destination),
                     entries: set.entries.clone(),
                     default: self.proxies.site.config.intention_default(),
                 };
-                self.follow(Question::of(IntentionsTo(destination.clone())), event, unheard).await
+                self.follow(Question::of(IntentionsTo(destination.as_ref().clone())), event, unheard).await
             }
             WatchKey::Endpoints(target) => {
                 let select = InstanceSelection::connect(target.service.clone());
@@ -85,34 +79,36 @@ impl Watching {
             }
             WatchKey::Chain(question) => {
                 let event = |chain: Arc<Arc<CompiledChain>>| Event::ChainChanged {
-                    question: question.clone(),
-                    chain: Arc::clone(&chain),
+                    question: Arc::clone(question),
+                    chain: Arc::new(Chain::new(
+                        question.chain.clone(),
+                        ChainStep::Compiled(Arc::clone(&chain)),
+                    )),
                 };
                 let failed = |error: &RpcError| {
-                    let (question, reason) = (question.clone(), error.to_string());
+                    let (question, reason) = (Arc::clone(question), error.to_string());
                     (!error.is_retryable()).then_some(Event::ChainFailed { question, reason })
                 };
-                let ChainQuestion { chain: _, service, datacenter, overrides } = question.clone();
+                let ChainQuestion { chain: _, service, datacenter, overrides } = question.as_ref().clone();
                 let read = ReadChain { service, datacenter: Some(datacenter.clone()), overrides };
                 self.follow(Question::at(datacenter, read), event, failed).await
             }
             WatchKey::Entry(name) => {
                 let event = |entry: Arc<Option<Arc<Entry>>>| Event::EntryChanged {
-                    name: name.clone(),
+                    name: Arc::clone(name),
                     entry: entry.as_ref().clone(),
                 };
-                self.follow(Question::of(ReadEntry { name: name.clone() }), event, unheard).await
+                self.follow(Question::of(ReadEntry { name: name.as_ref().clone() }), event, unheard).await
             }
             WatchKey::Leaf(service) => {
-                let news =
-                    |index, leaf| News::of(index, Event::LeafChanged { service: service.clone(), leaf });
+                let event = |leaf| Event::LeafChanged { service: Arc::clone(service), leaf };
                 let mut pace = Pace::default();
                 loop {
                     let answer = match self.caller().await {
                         Ok(caller) => self.proxies.connect.leaf(&caller, &service.name, &pace.head).await,
                         Err(error) => Err(error),
                     };
-                    if let Break(ended) = self.tell(&mut pace, answer, news, unheard).await {
+                    if let Break(ended) = self.tell(&mut pace, answer, event, unheard).await {
                         return ended;
                     }
                 }
@@ -129,18 +125,8 @@ impl Watching {
     /// of it, a denial does not end the watch.
     async fn follow<C: Cached>(
         &self,
-        question: Question<C>,
-        event: impl Fn(Arc<C::Kept>) -> Event,
-        failed: impl Fn(&RpcError) -> Option<Event>,
-    ) -> Option<RpcError> {
-        self.follow_news(question, |index, kept| News::of(index, event(kept)), failed).await
-    }
-
-    /// The same, where an answer says more than the machine is told.
-    async fn follow_news<C: Cached>(
-        &self,
         Question { asked: question, datacenter }: Question<C>,
-        news: impl Fn(u64, Arc<C::Kept>) -> News,
+        event: impl Fn(Arc<C::Kept>) -> Event,
         failed: impl Fn(&RpcError) -> Option<Event>,
     ) -> Option<RpcError> {
         let mut pace = Pace { head: Head { datacenter, ..Head::default() }, ..Pace::default() };
@@ -149,7 +135,7 @@ impl Watching {
                 Ok(caller) => self.proxies.answers.read(&caller, &question, &pace.head).await,
                 Err(error) => Err(error),
             };
-            if let Break(ended) = self.tell(&mut pace, answer, &news, &failed).await {
+            if let Break(ended) = self.tell(&mut pace, answer, &event, &failed).await {
                 return ended;
             }
         }
@@ -160,7 +146,7 @@ impl Watching {
         &self,
         pace: &mut Pace,
         answer: Result<CacheAnswer<Arc<T>>, RpcError>,
-        news: impl Fn(u64, Arc<T>) -> News,
+        event: impl Fn(Arc<T>) -> Event,
         failed: impl Fn(&RpcError) -> Option<Event>,
     ) -> ControlFlow<Option<RpcError>> {
         match answer {
@@ -168,7 +154,7 @@ impl Watching {
                 pace.backoff.reset();
                 pace.is_known = true;
                 pace.head.min_index = answer.index;
-                if self.tell.tell(Ok(news(answer.index, answer.value))).is_err() {
+                if self.tell.tell(Ok(News::of(answer.index, event(answer.value)))).is_err() {
                     return Break(None);
                 }
             }
@@ -190,13 +176,6 @@ impl Watching {
         }
         Continue(())
     }
-}
-
-/// What is told of a registration in the catalog.
-fn registration(index: u64, found: Arc<Option<FollowedProxy>>) -> News {
-    let found = found.as_ref().as_ref();
-    let event = feed::event(found.map(|own| Arc::clone(&own.instance)));
-    News { index, event, merged: found.and_then(|own| own.merged.clone()) }
 }
 
 /// The machine is not told of an error: what it knows stays.

@@ -120,7 +120,8 @@ impl Discovery {
         node.version.into_iter().for_each(|version| self.warn_of_untested(version));
         let proxy = ProxyTarget::Registered { node: node.node_name, proxy: node.proxy.clone() };
         let understands = Understood::of(UNDERSTANDS);
-        let attach = Attach { leaf: LeafFrom::Agent, tells_basis: true, ..Attach::new(proxy, understands) };
+        let attach = Attach::new(proxy, understands);
+        let attach = Attach { leaf: LeafFrom::Agent, tells_basis: true, tells_whole: true, ..attach };
         let snapshots = self.source.attach(attach, token).await.map_err(|error| status_of(&error))?;
         let (responses, sent) = mpsc::channel(XDS_RESPONSES);
         let seat = self.ledger.begin(node.proxy.to_string(), ProxyKind::Envoy(node.version));

@@ -63,7 +63,8 @@ pub(super) struct OfEnvoy {
     pub(super) machine: State,
     resources: Arc<ResourceSet>,
     pub(super) unserved: Vec<Unserved>,
-    pub(super) times: BTreeMap<ResourceType, Times>,
+    /// By type; `None`: Envoy has not asked for it.
+    times: [Option<Times>; ResourceType::ALL.len()],
     /// When it refused what it refuses.
     pub(super) refused: BTreeMap<(ResourceType, String), Instant>,
 }
@@ -153,11 +154,16 @@ impl Account {
 }
 
 impl OfEnvoy {
+    /// When the last responses of a type were sent and answered; `None`: Envoy has not asked for it.
+    pub(super) fn times(&self, kind: ResourceType) -> Option<&Times> {
+        self.times[kind as usize].as_ref()
+    }
+
     /// Notes when something was sent, acknowledged or refused.
     fn note(&mut self, now: Instant) {
         for kind in ResourceType::ALL {
             let Some(progress) = self.machine.progress(kind) else { continue };
-            self.times.entry(kind).or_default().note(progress, now);
+            self.times[kind as usize].get_or_insert_default().note(progress, now);
         }
         let refused = std::mem::take(&mut self.refused);
         let still = self.machine.rejections().map(|(kind, name, _)| (kind, name.to_owned()));

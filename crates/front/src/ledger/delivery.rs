@@ -144,7 +144,7 @@ fn of_envoy(
     let mut reached = Reached::Acknowledged;
     let mut last = compiled;
     for (kind, name, stage) in own.machine.stages().filter(|(kind, name, _)| is_of(*kind, name)) {
-        let Some(times) = own.times.get(&kind) else { return (Reached::Compiled, compiled) };
+        let Some(times) = own.times(kind) else { return (Reached::Compiled, compiled) };
         match stage {
             Stage::Refused => {
                 return (Reached::Rejected, own.refused.get(&(kind, name.to_owned())).copied());

@@ -9,9 +9,9 @@ use concord_model::entry::EntryName;
 use concord_rpc::Caller;
 use concord_runtime::Instant;
 use concord_syntax::duration;
-use concord_xds::ResourceType;
 use concord_xds::causes::{self, Cause};
 use concord_xds::delta::Stage;
+use concord_xds::{Name, ResourceType};
 
 use super::account::{Account, Has, OfEnvoy, Times};
 use super::{Ended, LISTED_MAX, Ledger, ProxyKind, REJECTIONS_MAX, Row, Shown, is_asked, may};
@@ -89,7 +89,9 @@ fn status(row: &Row, now: Instant) -> ProxyStatus {
 }
 
 fn state(own: &OfEnvoy) -> &'static str {
-    let is_told = own.times.values().any(|times| times.progress.delivered > 0);
+    let is_told = ResourceType::ALL
+        .iter()
+        .any(|kind| own.times(*kind).is_some_and(|times| times.progress.delivered > 0));
     let is_refusing = own.machine.rejections().next().is_some();
     match (is_told, is_refusing, own.machine.is_settled()) {
         (false, _, _) => "starting",
@@ -101,7 +103,7 @@ fn state(own: &OfEnvoy) -> &'static str {
 
 fn types(own: &OfEnvoy, now: Instant) -> Vec<TypeStatus> {
     let of = |kind: ResourceType| {
-        let times = own.times.get(&kind)?;
+        let times = own.times(kind)?;
         let mut shown = TypeStatus { kind: kind.as_str().to_owned(), ..responses(times, now) };
         for (_, _, stage) in own.machine.stages().filter(|(own, _, _)| *own == kind) {
             shown.resources += 1;
@@ -148,7 +150,7 @@ pub(super) fn rejections(
 
 impl Account {
     /// What a refused resource is made from, in words; empty if Envoy refused several at once.
-    pub(crate) fn told_causes(&self, proxy: &str, names: &[String], kind: ResourceType) -> String {
+    pub(crate) fn told_causes(&self, proxy: &str, names: &[Name], kind: ResourceType) -> String {
         let [name] = names else { return String::new() };
         let told = made_from(proxy, self, kind, name);
         told.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")

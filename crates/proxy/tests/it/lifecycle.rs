@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use concord_model::catalog::CheckStatus;
-use concord_proxycfg::Endpoints;
+use concord_proxycfg::{Endpoints, TargetId};
 use concord_runtime::ShutdownReport;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
@@ -158,7 +158,8 @@ async fn instances_stay_known_while_their_target_is_not_told_anew() {
     exchange(&mut app, "as before").await.unwrap();
     // Those of another target are no instances of this one.
     web.change(|parts| {
-        parts.upstreams.get_mut(&upstream_id("api")).unwrap().target.service = service("db");
+        let target = &mut parts.upstreams.get_mut(&upstream_id("api")).unwrap().target;
+        *target = TargetId::all_of(service("db"), target.datacenter.clone());
     })
     .await;
     let mut app = TcpStream::connect(web.upstream("api")).await.unwrap();

@@ -14,14 +14,13 @@
 //! So after each section, every listener finds its chain and every chain its targets. A section that would break this
 //! is refused ([`ApplyError`]), and the snapshot does not change.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use concord_model::ca::CaRoots;
 use concord_model::entry::{Entry, EntryName};
 use serde::{Deserialize, Serialize};
 
-use super::{IntentionSection, Leaf, ProxySnapshot, Versioned};
+use super::{IntentionSection, Leaf, Named, ProxySnapshot, Sections, Versioned};
 use crate::chain::{Chain, ChainId};
 use crate::limits::SECTIONS_MAX;
 use crate::listener::{Listener, ListenerId};
@@ -109,7 +108,7 @@ pub enum ApplyError {
         /// The chain.
         chain: ChainId,
         /// The target.
-        target: Box<TargetId>,
+        target: TargetId,
     },
     /// A listener names a missing chain.
     #[error("the listener of {listener} leads to chain {chain}, of which nothing is known")]
@@ -197,15 +196,15 @@ impl ProxySnapshot {
         match body {
             SectionBody::Proxy(proxy) => self.proxy = proxy,
             SectionBody::Roots(roots) => self.roots = roots,
-            SectionBody::Entry(entry) => drop(self.entries.insert(entry.name(), entry)),
-            SectionBody::EntryGone(name) => drop(self.entries.remove(&name)),
+            SectionBody::Entry(entry) => self.entries.insert(entry),
+            SectionBody::EntryGone(name) => self.entries.remove(&name),
             SectionBody::Intentions(intentions) => self.intentions = intentions,
-            SectionBody::Target(target) => drop(self.targets.insert(target.id.clone(), target)),
-            SectionBody::Chain(chain) => drop(self.chains.insert(chain.id.clone(), chain)),
-            SectionBody::Listener(listener) => drop(self.listeners.insert(listener.id(), listener)),
-            SectionBody::ListenerGone(id) => drop(self.listeners.remove(&id)),
-            SectionBody::ChainGone(id) => drop(self.chains.remove(&id)),
-            SectionBody::TargetGone(id) => drop(self.targets.remove(&id)),
+            SectionBody::Target(target) => self.targets.insert(target),
+            SectionBody::Chain(chain) => self.chains.insert(chain),
+            SectionBody::Listener(listener) => self.listeners.insert(listener),
+            SectionBody::ListenerGone(id) => self.listeners.remove(&id),
+            SectionBody::ChainGone(id) => self.chains.remove(&id),
+            SectionBody::TargetGone(id) => self.targets.remove(&id),
             SectionBody::Leaf(leaf) => self.leaf = Some(leaf),
         }
         Ok(())
@@ -226,9 +225,9 @@ impl ProxySnapshot {
             SectionBody::Entry(entry) => self.room(self.entries.contains_key(&entry.name())),
             SectionBody::Target(target) => self.room(self.targets.contains_key(&target.id)),
             SectionBody::Chain(chain) => {
-                let missing = chain.targets().into_iter().find(|target| !self.targets.contains_key(target));
+                let missing = chain.targets().iter().find(|target| !self.targets.contains_key(target));
                 if let Some(target) = missing {
-                    return Err(ApplyError::NoTarget { chain: chain.id.clone(), target: Box::new(target) });
+                    return Err(ApplyError::NoTarget { chain: chain.id.clone(), target: target.clone() });
                 }
                 self.room(self.chains.contains_key(&chain.id))
             }
@@ -265,15 +264,12 @@ fn differ<T: PartialEq>(new: &Versioned<T>, old: &Versioned<T>) -> bool {
 }
 
 /// The sections that are new or changed.
-fn changed<'a, K: Ord, T: PartialEq>(
-    new: &'a BTreeMap<K, Versioned<T>>,
-    old: &'a BTreeMap<K, Versioned<T>>,
-) -> impl Iterator<Item = Versioned<T>> {
-    let is_as_it_was = |id: &K, new: &Versioned<T>| old.get(id).is_some_and(|old| !differ(new, old));
-    new.iter().filter(move |(id, section)| !is_as_it_was(id, section)).map(|(_, section)| section.clone())
+fn changed<T: Named>(new: &Sections<T>, old: &Sections<T>) -> impl Iterator<Item = Versioned<T>> {
+    let is_as_it_was = |new: &Versioned<T>| old.get(&new.id()).is_some_and(|old| !differ(new, old));
+    new.values().filter(move |section| !is_as_it_was(section)).cloned()
 }
 
 /// The names of removed sections.
-fn gone<'a, K: Clone + Ord, T>(new: &'a BTreeMap<K, T>, old: &'a BTreeMap<K, T>) -> impl Iterator<Item = K> {
-    old.keys().filter(|id| !new.contains_key(*id)).cloned()
+fn gone<T: Named>(new: &Sections<T>, old: &Sections<T>) -> impl Iterator<Item = T::Id> {
+    old.keys().filter(|id| !new.contains_key(id))
 }

@@ -1,13 +1,15 @@
 //! Discovery chains and configuration entries: when they come into use, and what is watched for them.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use concord_model::entry::{EntryKind, EntryName};
 use concord_model::intention::{Action, JwtProviderRequirement, JwtRequirement};
 use concord_proxycfg::{Effect, Event, Feature, Leads, Refusal, UpstreamId, WatchKey};
 
 use crate::world::{
-    DENY, World, compiled, endpoint, entry, mesh, roots, service, settings, sidecar, target, upstream,
+    DENY, World, chain_of, compiled, endpoint, entry, mesh, roots, service, settings, sidecar, target,
+    upstream,
 };
 
 /// A sidecar of `web` that calls `api`, told everything but the chain and its targets.
@@ -138,9 +140,9 @@ fn settings_of_an_upstream_ask_for_another_chain_and_keep_the_old_one_meanwhile(
     assert_eq!(question.overrides.protocol, concord_model::entry::Protocol::Http);
     assert_eq!(question.overrides.connect_timeout.0.nanos(), 250_000_000);
     assert_eq!(targets(&world), ["api"]);
-    world.on(Event::ChainChanged { question: before, chain: compiled("api", &["db"]) });
+    world.on(chain_of(before, compiled("api", &["db"])));
     assert_eq!(watched(&world), ["api".to_owned()].into(), "an answer to the old question is late");
-    world.on(Event::ChainChanged { question, chain: compiled("api", &["db"]) });
+    world.on(chain_of(question, compiled("api", &["db"])));
     world.endpoints("db", vec![]);
     assert_eq!(targets(&world), ["db"]);
 }
@@ -162,7 +164,7 @@ fn the_issuers_that_intentions_name_are_part_of_the_snapshot() {
     let provider = JwtProviderRequirement { name: "okta".to_owned(), verify_claims: vec![] };
     demanding.jwt = Some(JwtRequirement { providers: vec![provider] });
     world.intentions("web", vec![demanding.into()], DENY);
-    let name = EntryName::parse(EntryKind::JwtProvider, "okta").unwrap();
+    let name = Arc::new(EntryName::parse(EntryKind::JwtProvider, "okta").unwrap());
     assert!(world.last.contains(&Effect::StartWatch(WatchKey::Entry(name.clone()))));
     assert!(world.publication().is_none(), "tokens of an unknown issuer cannot be judged");
     world.on(Event::EntryChanged { name: name.clone(), entry: None });
@@ -178,8 +180,8 @@ fn a_proxy_that_does_not_act_by_entries_is_told_of_none() {
     let asks = |key: &WatchKey| matches!(key, WatchKey::Chain(_));
     assert!(!world.proxy.watches().any(asks));
     assert!(world.snapshot().entries.is_empty());
-    assert_eq!(world.snapshot().targets.keys().next(), Some(&target("api")));
+    assert_eq!(world.snapshot().targets.keys().next(), Some(target("api")));
     assert_eq!(world.snapshot().proxy.service, service("web"));
     let first = world.snapshot().chains.keys().next().unwrap();
-    assert_eq!(*first, concord_proxycfg::ChainId::of(&UpstreamId::of(&upstream("api", 9000))));
+    assert_eq!(first, concord_proxycfg::ChainId::of(&UpstreamId::of(&upstream("api", 9000))));
 }

@@ -69,7 +69,7 @@ fn api() -> Target {
 
 fn chain() -> Chain {
     let resolve = Resolve { target: target("api"), connect_timeout: Some(Duration::from_millis(250)) };
-    Chain { id: ChainId::of(&upstream_id()), start: ChainStep::Resolve(resolve) }
+    Chain::new(ChainId::of(&upstream_id()), ChainStep::Resolve(resolve))
 }
 
 fn inbound() -> Listener {
@@ -177,10 +177,10 @@ fn sections_of_every_kind_are_read_as_they_were_meant() {
     }
     assert_eq!(count, 11);
     let start = ChainStep::Compiled(compiled("api", &["api", "db"]));
-    let chain = Chain { id: ChainId::of(&upstream_id()), start };
+    let chain = Chain::new(ChainId::of(&upstream_id()), start);
     check("chain-compiled", SectionBody::Chain(versioned(chain)));
     let subset = ResolverSubset { filter: "Service.Meta.v == 1".to_owned(), only_passing: true };
-    let part = Target { id: TargetId { subset, ..target("api") }, endpoints: None };
+    let part = Target { id: TargetId::new(service("api"), dc("dc1"), subset), endpoints: None };
     check("target-subset", SectionBody::Target(versioned(part)));
     let logs = AccessLogs {
         enabled: true,

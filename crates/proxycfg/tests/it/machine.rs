@@ -16,9 +16,9 @@ fn a_registration_starts_its_watches() {
     world.register(sidecar("web", vec![upstream("api", 9000)]));
     let expected = [
         Effect::StartWatch(WatchKey::Roots),
-        Effect::StartWatch(WatchKey::Intentions(service("web"))),
+        Effect::StartWatch(WatchKey::Intentions(service("web").into())),
         Effect::StartWatch(WatchKey::Endpoints(target("api"))),
-        Effect::StartWatch(WatchKey::Entry(EntryName::only(EntryKind::Mesh))),
+        Effect::StartWatch(WatchKey::Entry(EntryName::only(EntryKind::Mesh).into())),
     ];
     assert_eq!(world.last, expected);
     world.register(sidecar("web", vec![upstream("api", 9000)]));
@@ -59,15 +59,15 @@ fn an_upstream_without_endpoints_does_not_hold_up_the_rest() {
 fn a_leaf_of_the_agent_is_waited_for() {
     let mut world = World::with_leaf();
     world.register(sidecar("web", vec![]));
-    assert!(world.last.contains(&Effect::StartWatch(WatchKey::Leaf(service("web")))));
+    assert!(world.last.contains(&Effect::StartWatch(WatchKey::Leaf(service("web").into()))));
     world.on(Event::RootsChanged(roots(1)));
     world.intentions("web", vec![], DENY);
     assert!(world.publication().is_none());
-    world.on(Event::LeafChanged { service: service("api"), leaf: leaf("00") });
+    world.on(Event::LeafChanged { service: service("api").into(), leaf: leaf("00") });
     assert!(world.publication().is_none(), "the leaf of another service");
-    world.on(Event::LeafChanged { service: service("web"), leaf: leaf("01") });
+    world.on(Event::LeafChanged { service: service("web").into(), leaf: leaf("01") });
     let first = world.publication().expect("all is known").clone();
-    world.on(Event::LeafChanged { service: service("web"), leaf: leaf("02") });
+    world.on(Event::LeafChanged { service: service("web").into(), leaf: leaf("02") });
     let second = world.publication().expect("the leaf was renewed");
     assert_eq!(second.version, first.version + 1);
     assert_eq!((&second.proxy, &second.roots), (&first.proxy, &first.roots), "no section changed");
@@ -78,7 +78,7 @@ fn a_leaf_of_the_agent_is_waited_for() {
     let mut own = (*first).clone();
     updates.into_iter().for_each(|update| own.apply(update).unwrap());
     assert_eq!((&own, own.leaf.as_ref()), (&**second, Some(&leaf("02"))));
-    world.on(Event::LeafChanged { service: service("web"), leaf: leaf("02") });
+    world.on(Event::LeafChanged { service: service("web").into(), leaf: leaf("02") });
     assert!(world.publication().is_none(), "nothing new");
     let wire = serde_json::to_string(world.snapshot()).unwrap();
     assert!(!wire.contains("a key") && !wire.contains("leaf"), "a key has no wire form: {wire}");
@@ -88,7 +88,7 @@ fn a_leaf_of_the_agent_is_waited_for() {
 fn a_leaf_is_not_asked_for_where_the_proxy_makes_its_own() {
     let mut world = World::published();
     assert!(!world.proxy.watches().any(|key| matches!(key, WatchKey::Leaf(_))));
-    world.on(Event::LeafChanged { service: service("web"), leaf: leaf("01") });
+    world.on(Event::LeafChanged { service: service("web").into(), leaf: leaf("01") });
     assert!(world.last.is_empty() && world.snapshot().leaf.is_none());
 }
 
@@ -169,7 +169,7 @@ fn a_new_upstream_changes_its_watch_only() {
     assert_eq!(world.last[1], Effect::StartWatch(WatchKey::Endpoints(target("db"))));
     let snapshot = world.publication().expect("an upstream came and one went");
     assert_eq!(snapshot.outbound().map(|one| one.upstream.as_str()).collect::<Vec<_>>(), ["db"]);
-    assert_eq!(snapshot.targets.keys().collect::<Vec<_>>(), [&target("db")]);
+    assert_eq!(snapshot.targets.keys().collect::<Vec<_>>(), [target("db")]);
     assert_eq!(snapshot.chains.len(), 1);
     world.register(sidecar("web", vec![upstream("api", 9000)]));
     assert!(world.publication().is_some(), "and back");
@@ -190,7 +190,7 @@ fn two_upstreams_of_one_target_share_it_and_its_watch() {
     let snapshot = world.snapshot();
     assert_eq!((snapshot.outbound().count(), snapshot.chains.len(), snapshot.targets.len()), (2, 2, 1));
     for chain in snapshot.chains.keys() {
-        let (_, found) = snapshot.resolve(chain).expect("it leads somewhere");
+        let (_, found) = snapshot.resolve(&chain).expect("it leads somewhere");
         assert!(std::sync::Arc::ptr_eq(found, &snapshot.targets[&target("api")].value));
         assert!(found.endpoints.is_some());
     }
@@ -201,8 +201,8 @@ fn another_service_is_not_judged_by_the_old_one_s_intentions() {
     let mut world = World::published();
     let before = world.snapshot().clone();
     world.register(sidecar("db", vec![upstream("api", 9000)]));
-    assert!(world.last.contains(&Effect::StopWatch(WatchKey::Intentions(service("web")))));
-    assert!(world.last.contains(&Effect::StartWatch(WatchKey::Intentions(service("db")))));
+    assert!(world.last.contains(&Effect::StopWatch(WatchKey::Intentions(service("web").into()))));
+    assert!(world.last.contains(&Effect::StartWatch(WatchKey::Intentions(service("db").into()))));
     assert!(world.publication().is_none(), "its intentions are not known");
     assert_eq!(*world.snapshot(), before);
     world.intentions("web", vec![entry("*", "web", Action::Allow)], DENY);

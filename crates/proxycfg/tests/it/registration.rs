@@ -17,7 +17,7 @@ fn published(instance: ServiceInstance) -> World {
     let service = instance.connect_target(&Default::default()).unwrap();
     world.register(instance);
     world.on(Event::RootsChanged(roots(1)));
-    world.on(Event::IntentionsChanged { destination: service, entries: vec![], default: DENY });
+    world.on(Event::IntentionsChanged { destination: service.into(), entries: vec![], default: DENY });
     world
 }
 
@@ -53,7 +53,8 @@ fn one_upstream(upstream: Upstream) -> OutboundListener {
 /// The target of an upstream, of whose instances nothing is known yet.
 fn resolved(upstream: Upstream) -> Resolve {
     let world = published(sidecar("web", vec![upstream]));
-    let (resolve, target) = world.snapshot().resolve(world.snapshot().chains.keys().next().unwrap()).unwrap();
+    let (resolve, target) =
+        world.snapshot().resolve(&world.snapshot().chains.keys().next().unwrap()).unwrap();
     assert_eq!((&target.id, &target.endpoints), (&resolve.target, &None));
     resolve.clone()
 }
@@ -224,7 +225,7 @@ fn upstream_settings_are_typed() {
     assert_eq!(one.limits.max_connections, Some(3));
     assert_eq!(one.limits.max_pending_requests, None);
     assert_eq!(one.limits.max_concurrent_requests, Some(0));
-    assert_eq!((to.target.datacenter, to.target.service.partition.as_str()), (dc("dc2"), "eu"));
+    assert_eq!((to.target.datacenter.clone(), to.target.service.partition.as_str()), (dc("dc2"), "eu"));
 }
 
 #[test]

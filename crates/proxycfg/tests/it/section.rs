@@ -6,7 +6,7 @@ use concord_mesh::intention::DefaultPolicy;
 use concord_model::intention::Action;
 use concord_proxycfg::{
     ApplyError, ChainId, Event, ListenerId, ProxySnapshot, SECTIONS_MAX, Section, SectionBody, SectionUpdate,
-    Target, UPSTREAMS_MAX, UpstreamId, Versioned,
+    Sections, Target, UPSTREAMS_MAX, UpstreamId, Versioned,
 };
 
 use crate::world::{DENY, World, endpoint, entry, mesh, roots, settings, sidecar, target, upstream};
@@ -76,14 +76,32 @@ fn begun(snapshot: &ProxySnapshot) -> ProxySnapshot {
 /// Every listener finds its chain, every chain its targets.
 #[track_caller]
 fn assert_whole(snapshot: &ProxySnapshot) {
-    for (id, listener) in &snapshot.listeners {
-        assert_eq!(*id, listener.id());
-        assert!(listener.chain().is_none_or(|chain| snapshot.chains.contains_key(chain)), "{id}");
+    for listener in snapshot.listeners.values() {
+        assert!(
+            listener.chain().is_none_or(|chain| snapshot.chains.contains_key(chain)),
+            "{}",
+            listener.id()
+        );
     }
-    for (id, chain) in &snapshot.chains {
-        assert_eq!(*id, chain.id);
-        assert!(chain.targets().iter().all(|target| snapshot.targets.contains_key(target)), "{id}");
+    for chain in snapshot.chains.values() {
+        assert!(chain.targets().iter().all(|target| snapshot.targets.contains_key(target)), "{}", chain.id);
     }
+    let is_in_order = snapshot.listeners.keys().is_sorted()
+        && snapshot.chains.keys().is_sorted()
+        && snapshot.targets.keys().is_sorted();
+    assert!(is_in_order);
+}
+
+#[test]
+fn sections_are_in_order_and_each_is_there_once() {
+    let of = |name: &str, version| Versioned {
+        version,
+        value: Arc::new(Target { id: target(name), endpoints: None }),
+    };
+    let all: Sections<Target> = [of("c", 1), of("a", 1), of("b", 1), of("a", 2)].into_iter().collect();
+    assert_eq!(all.keys().collect::<Vec<_>>(), ["a", "b", "c"].map(target));
+    assert_eq!((all.len(), all[&target("a")].version), (3, 2));
+    assert!(all.get(&target("d")).is_none() && all.contains_key(&target("b")));
 }
 
 #[test]

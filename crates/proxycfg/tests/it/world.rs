@@ -14,8 +14,9 @@ use concord_model::{
     Timeout, Timestamp, TrustDomain,
 };
 use concord_proxycfg::{
-    ChainId, ChainQuestion, Effect, Endpoint, Endpoints, Event, ExpectedIdentity, Feature, Leaf, LeafFrom,
-    OutboundListener, Proxy, ProxyId, ProxySnapshot, Target, TargetId, Understood, UpstreamId, WatchKey,
+    Chain, ChainId, ChainQuestion, ChainStep, Effect, Endpoint, Endpoints, Event, ExpectedIdentity, Feature,
+    Leaf, LeafFrom, OutboundListener, Proxy, ProxyId, ProxySnapshot, Target, TargetId, Understood,
+    UpstreamId, WatchKey,
 };
 
 pub(crate) const DENY: DefaultPolicy =
@@ -265,8 +266,8 @@ impl World {
             self.is_told_of_mesh = self.tells_of_mesh;
         }
         // Unless a test says otherwise, there is no `mesh` entry.
-        let mesh = EntryName::only(EntryKind::Mesh);
-        let is_asked = self.proxy.watches().any(|key| *key == WatchKey::Entry(mesh.clone()));
+        let mesh = Arc::new(EntryName::only(EntryKind::Mesh));
+        let is_asked = self.proxy.watches().any(|key| *key == WatchKey::Entry(Arc::clone(&mesh)));
         if is_asked && !std::mem::replace(&mut self.is_told_of_mesh, true) {
             self.proxy.on(Event::EntryChanged { name: mesh, entry: None }, &mut Vec::new());
         }
@@ -288,11 +289,11 @@ impl World {
         entries: Vec<Arc<ServiceIntentions>>,
         default: DefaultPolicy,
     ) {
-        self.on(Event::IntentionsChanged { destination: service(of), entries, default });
+        self.on(Event::IntentionsChanged { destination: Arc::new(service(of)), entries, default });
     }
 
     /// What is asked about the chain of an upstream at present.
-    pub(crate) fn question(&self, of: &str) -> Option<ChainQuestion> {
+    pub(crate) fn question(&self, of: &str) -> Option<Arc<ChainQuestion>> {
         let id = ChainId::of(&UpstreamId::of(&upstream(of, 0)));
         self.proxy.watches().find_map(|key| match key {
             WatchKey::Chain(question) if question.chain == id => Some(question.clone()),
@@ -304,12 +305,12 @@ impl World {
     pub(crate) fn chain(&mut self, of: &str, to: &[&str]) {
         self.last.clear();
         if let Some(question) = self.question(of) {
-            self.on(Event::ChainChanged { question, chain: compiled(of, to) });
+            self.on(chain_of(question, compiled(of, to)));
         }
     }
 
     pub(crate) fn mesh(&mut self, entry: Option<Arc<Entry>>) {
-        self.on(Event::EntryChanged { name: EntryName::only(EntryKind::Mesh), entry });
+        self.on(Event::EntryChanged { name: Arc::new(EntryName::only(EntryKind::Mesh)), entry });
     }
 
     pub(crate) fn endpoints(&mut self, of: &str, endpoints: Vec<Endpoint>) {
@@ -340,4 +341,10 @@ impl World {
     pub(crate) fn outbound(&self, id: &UpstreamId) -> &OutboundListener {
         self.snapshot().outbound().find(|listener| listener.upstream == *id).expect("it is registered")
     }
+}
+
+/// A chain in answer to a question.
+pub(crate) fn chain_of(question: Arc<ChainQuestion>, chain: Arc<CompiledChain>) -> Event {
+    let chain = Arc::new(Chain::new(question.chain.clone(), ChainStep::Compiled(chain)));
+    Event::ChainChanged { question, chain }
 }

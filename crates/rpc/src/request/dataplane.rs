@@ -66,14 +66,6 @@ pub struct FollowedProxy {
     pub merged: Option<Arc<[EntryName]>>,
 }
 
-impl FollowedProxy {
-    /// About how many bytes of memory it holds.
-    pub fn held_bytes(&self) -> usize {
-        // Two entries at most are merged, with names of ordinary length.
-        self.instance.held_bytes() + if self.merged.is_some() { 512 } else { 0 }
-    }
-}
-
 impl FollowProxy {
     /// The service that one has to be allowed to write to be the proxy: the one it stands before, or a gateway's own.
     pub fn right(instance: &ServiceInstance) -> ServiceName {

@@ -8,7 +8,7 @@ use concord_envoy_proto::google::rpc::Status;
 
 use super::batch::Batch;
 use super::limits::WORDS_BYTES_MAX;
-use crate::resource::{Resource, ResourceSet, ResourceType, Version};
+use crate::resource::{Name, Resource, ResourceSet, ResourceType, Version};
 
 /// What Envoy has of a resource.
 #[derive(Clone, Debug)]
@@ -76,29 +76,29 @@ enum Asked {
     /// All resources of the type. Names do not count then.
     All,
     /// These.
-    Named(BTreeSet<String>),
+    Named(BTreeSet<Name>),
 }
 
 /// One type of resources.
 #[derive(Debug, Default)]
 pub(super) struct Kind {
     asked: Asked,
-    has: BTreeMap<String, Has>,
+    has: BTreeMap<Name, Has>,
     in_flight: Option<(u32, Batch)>,
     progress: Progress,
     /// Were in a refused response with others; each is sent alone. Envoy may have taken some of them. Whether it had an
     /// earlier version.
-    suspects: BTreeMap<String, bool>,
-    rejected: BTreeMap<String, Rejection>,
+    suspects: BTreeMap<Name, bool>,
+    rejected: BTreeMap<Name, Rejection>,
     /// What Envoy lost before it first asked: what it then says that it has of these is out of date.
-    lost: BTreeSet<String>,
+    lost: BTreeSet<Name>,
     /// Whether Envoy waits for its first response, which may be empty.
     owes_first: bool,
 }
 
 impl Kind {
     /// Takes an answer. Returns the names of a refused response, and what Envoy says of it.
-    pub(super) fn answered(&mut self, nonce: &str, error: Option<&Status>) -> Option<(Vec<String>, String)> {
+    pub(super) fn answered(&mut self, nonce: &str, error: Option<&Status>) -> Option<(Vec<Name>, String)> {
         let (number, batch) = self.in_flight.take_if(|(own, _)| nonce_of(*own) == nonce)?;
         let Some(error) = error else {
             self.progress.acknowledged = number;
@@ -107,7 +107,7 @@ impl Kind {
         };
         self.progress.refused = number;
         let words = shortened(&error.message);
-        let names: Vec<String> = batch.names().map(str::to_owned).collect();
+        let names: Vec<Name> = batch.names().cloned().collect();
         if let [resource] = batch.updated.as_slice() {
             let rejection = Rejection { version: Arc::clone(&resource.version), words: words.clone() };
             if self.suspects.remove(&resource.name) == Some(false) {
@@ -124,10 +124,10 @@ impl Kind {
         Some((names, words))
     }
 
-    fn suspect(&mut self, name: &str) {
+    fn suspect(&mut self, name: &Name) {
         let had = !matches!(self.has.get(name), None | Some(Has::Nothing));
-        self.suspects.entry(name.to_owned()).or_insert(had);
-        self.has.insert(name.to_owned(), Has::Version("".into()));
+        self.suspects.entry(Name::clone(name)).or_insert(had);
+        self.has.insert(Name::clone(name), Has::Version("".into()));
     }
 
     fn accepted(&mut self, batch: Batch) {
@@ -143,28 +143,40 @@ impl Kind {
         }
     }
 
-    /// Takes what a request asks for, or asks for no longer.
+    /// Takes what a request asks for, or asks for no longer. The names of resources that are wanted are shared with
+    /// them.
     ///
     /// Only clusters and listeners can be asked for as a whole.
-    pub(super) fn subscribe(&mut self, kind: ResourceType, request: DeltaDiscoveryRequest) {
+    pub(super) fn subscribe(
+        &mut self,
+        kind: ResourceType,
+        request: DeltaDiscoveryRequest,
+        wanted: Option<&ResourceSet>,
+    ) {
         let DeltaDiscoveryRequest {
             resource_names_subscribe: more,
             resource_names_unsubscribe: less,
             initial_resource_versions: initial,
             ..
         } = request;
+        let shared = |name: String| match wanted.and_then(|wanted| wanted.find(kind, &name)) {
+            Some(resource) => Name::clone(&resource.name),
+            None => name.into(),
+        };
         if !self.has_asked() {
             let can_be_all = matches!(kind, ResourceType::Cluster | ResourceType::Listener);
             let is_all = can_be_all && (more.is_empty() || more.iter().any(|name| name == "*"));
             self.asked = if is_all { Asked::All } else { Asked::Named(BTreeSet::new()) };
             self.owes_first = is_all && initial.is_empty();
-            self.has =
-                initial.into_iter().map(|(name, version)| (name, Has::Version(version.into()))).collect();
+            self.has = initial
+                .into_iter()
+                .map(|(name, version)| (shared(name), Has::Version(version.into())))
+                .collect();
             for name in std::mem::take(&mut self.lost) {
                 self.has.entry(name).and_modify(|has| *has = Has::Nothing);
             }
             if let Asked::Named(names) = &mut self.asked {
-                names.extend(more);
+                names.extend(more.into_iter().map(shared));
                 for name in &*names {
                     self.has.entry(name.clone()).or_insert(Has::Nothing);
                 }
@@ -173,24 +185,25 @@ impl Kind {
         }
         let Asked::Named(names) = &mut self.asked else { return };
         for name in &less {
-            names.remove(name);
-            self.has.remove(name);
+            names.remove(name.as_str());
+            self.has.remove(name.as_str());
         }
+        let more: Vec<_> = more.into_iter().map(shared).collect();
         names.extend(more.iter().cloned());
         more.iter().for_each(|name| self.forget(name));
     }
 
     /// Envoy has lost what it had of a resource, or never had it, and waits for it.
-    pub(super) fn forget(&mut self, name: &str) {
+    pub(super) fn forget(&mut self, name: &Name) {
         if !self.has_asked() {
-            self.lost.insert(name.to_owned());
+            self.lost.insert(Name::clone(name));
         }
         if !self.is_asked(name) {
             return;
         }
-        self.has.insert(name.to_owned(), Has::Nothing);
+        self.has.insert(Name::clone(name), Has::Nothing);
         if let Some((_, batch)) = &mut self.in_flight {
-            batch.forgotten.insert(name.to_owned());
+            batch.forgotten.insert(Name::clone(name));
         }
     }
 
@@ -229,7 +242,7 @@ impl Kind {
     }
 
     pub(super) fn rejections(&self) -> impl Iterator<Item = (&str, &Rejection)> {
-        self.rejected.iter().map(|(name, rejection)| (name.as_str(), rejection))
+        self.rejected.iter().map(|(name, rejection)| (&**name, rejection))
     }
 
     /// The number of names that it holds.
@@ -262,14 +275,14 @@ impl Kind {
     }
 
     /// What Envoy has, by name.
-    pub(super) fn has(&self) -> &BTreeMap<String, Has> {
+    pub(super) fn has(&self) -> &BTreeMap<Name, Has> {
         &self.has
     }
 
     /// Whether Envoy has acknowledged a resource as it is wanted, or refuses it and has an earlier one.
     pub(super) fn is_there(&self, wanted: &Resource) -> bool {
         let is_on_its_way = || {
-            self.in_flight.as_ref().is_some_and(|(_, batch)| batch.names().any(|name| name == wanted.name))
+            self.in_flight.as_ref().is_some_and(|(_, batch)| batch.names().any(|name| *name == wanted.name))
         };
         match self.has.get(&wanted.name) {
             None | Some(Has::Nothing) => false,
@@ -295,7 +308,7 @@ impl Kind {
         &'a self,
         kind: ResourceType,
         wanted: &'a ResourceSet,
-    ) -> impl Iterator<Item = &'a String> {
+    ) -> impl Iterator<Item = &'a Name> {
         self.has.keys().filter(move |name| wanted.find(kind, name).is_none() && !wanted.awaits(kind, name))
     }
 

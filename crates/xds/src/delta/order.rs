@@ -1,16 +1,15 @@
 //! What may be sent now: make before break.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use super::batch::Batch;
 use super::kind::{Has, Kind};
+use super::kinds::Kinds;
 use crate::resource::{Resource, ResourceSet, ResourceType};
-
-type Kinds = BTreeMap<ResourceType, Kind>;
 
 /// What may be sent of a type now; `None` if there is nothing, or if a response is not answered yet.
 pub(super) fn batch(kind: ResourceType, kinds: &Kinds, wanted: &ResourceSet) -> Option<Batch> {
-    let state = kinds.get(&kind).filter(|state| !state.is_in_flight())?;
+    let state = kinds.get(kind).filter(|state| !state.is_in_flight())?;
     let mut updated: Vec<_> =
         state.lacking(kind, wanted).filter(|resource| may_come(resource, kinds, wanted)).cloned().collect();
     if let Some(alone) = updated.iter().position(|resource| state.is_suspect(&resource.name)) {
@@ -38,7 +37,7 @@ fn may_come(resource: &Resource, kinds: &Kinds, wanted: &ResourceSet) -> bool {
 }
 
 fn is_there(kind: ResourceType, resource: &Resource, kinds: &Kinds) -> bool {
-    kinds.get(&kind).is_some_and(|state| state.is_there(resource))
+    kinds.get(kind).is_some_and(|state| state.is_there(resource))
 }
 
 /// Whether nothing that Envoy has, or will have, needs the resource.
@@ -54,14 +53,14 @@ fn may_go(kind: ResourceType, name: &str, kinds: &Kinds, wanted: &ResourceSet) -
             };
             is_asked(Listener, kinds) && is_free_of(Listener, name, kinds, wanted) && routes_are_free
         }
-        Endpoint => kinds.get(&Cluster).is_none_or(|clusters| !clusters.has().contains_key(name)),
+        Endpoint => kinds.get(Cluster).is_none_or(|clusters| !clusters.has().contains_key(name)),
         Secret => [Cluster, Listener].into_iter().all(|kind| is_settled(kind, kinds, wanted)),
     }
 }
 
 /// Before Envoy has asked for a type, it is not known what it has of it.
 fn is_asked(kind: ResourceType, kinds: &Kinds) -> bool {
-    kinds.get(&kind).is_some_and(Kind::has_asked)
+    kinds.get(kind).is_some_and(Kind::has_asked)
 }
 
 /// Whether all listeners that Envoy has are known, and none has routes that it would ask for.
@@ -71,13 +70,13 @@ fn has_no_routes(kinds: &Kinds) -> bool {
         Has::Version(_) => false,
         Has::Resource(listener) => listener.children.is_empty(),
     };
-    kinds.get(&ResourceType::Listener).is_none_or(|state| state.has().values().all(is_without))
+    kinds.get(ResourceType::Listener).is_none_or(|state| state.has().values().all(is_without))
 }
 
 /// Whether no resource of this type that Envoy has, or that is on its way, names the cluster. Of what Envoy brought
 /// along it is known only once it is replaced.
 fn is_free_of(kind: ResourceType, cluster: &str, kinds: &Kinds, wanted: &ResourceSet) -> bool {
-    let Some(state) = kinds.get(&kind) else { return true };
+    let Some(state) = kinds.get(kind) else { return true };
     !state.is_in_flight()
         && state.has().iter().all(|(name, has)| match has {
             Has::Nothing => true,
@@ -90,5 +89,5 @@ fn is_free_of(kind: ResourceType, cluster: &str, kinds: &Kinds, wanted: &Resourc
 }
 
 fn is_settled(kind: ResourceType, kinds: &Kinds, wanted: &ResourceSet) -> bool {
-    kinds.get(&kind).is_none_or(|state| state.is_settled(kind, wanted))
+    kinds.get(kind).is_none_or(|state| state.is_settled(kind, wanted))
 }

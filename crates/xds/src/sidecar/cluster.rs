@@ -25,7 +25,7 @@ use concord_envoy_proto::{Any, any};
 use concord_model::entry::{BalancingPolicy, LoadBalancer, PassiveHealthCheck, Protocol, TlsLimits};
 use concord_model::{Span, Timeout, TrustDomain};
 use concord_proxycfg::{
-    InboundListener, LOCAL_CONNECT_TIMEOUT_ENVOY, LocalTarget, Target, TargetId, UpstreamLimits,
+    InboundListener, LOCAL_CONNECT_TIMEOUT_ENVOY, LocalTarget, Target, TargetParts, UpstreamLimits,
 };
 
 use super::given::Given;
@@ -238,8 +238,8 @@ pub(super) fn stricter(one: UpstreamLimits, other: UpstreamLimits) -> UpstreamLi
 }
 
 /// The identity that every instance of the target proves.
-fn identity(target: &TargetId, trust_domain: &TrustDomain) -> String {
-    let TargetId { service, datacenter, subset: _ } = target;
+fn identity(target: &TargetParts, trust_domain: &TrustDomain) -> String {
+    let TargetParts { service, datacenter, subset: _ } = target;
     let partition =
         if service.partition.is_default() { String::new() } else { format!("/ap/{}", service.partition) };
     format!(

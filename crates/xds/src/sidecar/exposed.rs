@@ -62,7 +62,7 @@ pub(super) fn add(
         if !is_main {
             let is_http2 = is_http2(own);
             let cluster = cluster::exposed(own.local_path_port, inbound, is_http2);
-            to.clone_from(&cluster.name);
+            to = cluster.name.to_string();
             built.resources.insert(ResourceType::Cluster, cluster);
         }
         let filter =

@@ -47,9 +47,9 @@ impl<'a> Incoming<'a> {
     /// The issuers of tokens that intentions name. One that is gone verifies nothing.
     pub(super) fn providers(&self, section: &IntentionSection) -> Vec<(&'a str, &'a JwtProvider)> {
         let named = section.providers();
-        let entries = self.snapshot.entries.iter();
-        let issuers = entries.filter_map(|(name, entry)| match &*entry.value {
-            Entry::JwtProvider(own) => Some((name.scope.name.as_str(), &own.said)),
+        let entries = self.snapshot.entries.values();
+        let issuers = entries.filter_map(|entry| match &*entry.value {
+            Entry::JwtProvider(own) => Some((own.scope.name.as_str(), &own.said)),
             _ => None,
         });
         issuers.filter(|(name, _)| named.contains(name)).collect()

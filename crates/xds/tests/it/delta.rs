@@ -315,7 +315,7 @@ fn n_266_what_envoy_refuses_is_found_remembered_and_not_repeated_until_it_change
     assert_eq!(names_of(&other), ["c2"]);
     let refused = Effect::Refused {
         kind: ResourceType::Cluster,
-        names: vec!["c1".to_owned()],
+        names: vec!["c1".into()],
         words: "c1 is bad".to_owned(),
     };
     assert!(stream.last.contains(&refused), "{:?}", stream.last);

@@ -114,7 +114,7 @@ impl Case {
         let made = snapshot(instance, self.entries.clone(), self.default, vec![]);
         let mut made = ProxySnapshot::clone(&made);
         for entry in tokens::providers().into_iter().chain([mesh(self.settings)]) {
-            made.entries.insert(entry.name(), Versioned { version: 1, value: Arc::new(entry) });
+            made.entries.insert(Versioned { version: 1, value: Arc::new(entry) });
         }
         made
     }

@@ -49,7 +49,7 @@ fn taken(own: &Listener) -> (Vec<PathSpecifier>, HttpConnectionManager) {
 #[test]
 fn n_297_a_listener_of_an_exposed_path_has_this_path_and_no_other() {
     let built = built(vec![path("/health/live", 21500, 8080), path("/metrics", 21501, 9102)]);
-    let names = |kind| built.resources.of(kind).map(|own| own.name.clone()).collect::<Vec<_>>();
+    let names = |kind| built.resources.of(kind).map(|own| own.name.to_string()).collect::<Vec<_>>();
     let listeners = [
         "exposed_path_healthlive:0.0.0.0:21500",
         "exposed_path_metrics:0.0.0.0:21501",
@@ -121,7 +121,7 @@ fn a_path_of_a_service_that_speaks_http_2_is_asked_for_in_it() {
 fn n_351_a_path_that_leads_nowhere_is_told_and_the_others_are_served() {
     let built =
         built(vec![path("/ready", 21500, 0), path("health", 21501, 8080), path("/live", 21502, 8080)]);
-    let names: Vec<_> = built.resources.of(ResourceType::Listener).map(|own| own.name.clone()).collect();
+    let names: Vec<_> = built.resources.of(ResourceType::Listener).map(|own| &*own.name).collect();
     assert_eq!(names, ["exposed_path_live:0.0.0.0:21502", "public_listener:0.0.0.0:21000"]);
     let told: Vec<_> = built.unserved.iter().map(ToString::to_string).collect();
     assert_eq!(

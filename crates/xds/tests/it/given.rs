@@ -106,7 +106,7 @@ fn judges_connections(chain: &FilterChain) {
 }
 
 fn names(built: &Configuration, kind: ResourceType) -> Vec<&str> {
-    built.resources.of(kind).map(|own| own.name.as_str()).collect()
+    built.resources.of(kind).map(|own| &*own.name).collect()
 }
 
 #[test]
@@ -134,12 +134,12 @@ fn n_291_requests_are_judged_in_the_manager_of_an_operator() {
     let text = listener(json!([{"filters": [managing()]}, {"filters": [carrying()]}]), Value::Null);
     let built = built(&json!({"protocol": "http", "envoy_public_listener_json": text}), vec![]);
     let resource = built.resources.find(ResourceType::Listener, "own").unwrap();
-    assert_eq!(resource.children, [(ResourceType::Route, "routes".to_owned())]);
+    assert_eq!(resource.children, [(ResourceType::Route, "routes".into())]);
     assert!(resource.clusters.contains("local_app"));
     let own: Listener = unpacked(&resource.body);
     own.filter_chains.iter().for_each(demands_a_certificate);
     let manager: HttpConnectionManager = unpacked(configured(&own.filter_chains[0].filters[0]));
-    let filters: Vec<_> = manager.http_filters.iter().map(|own| own.name.as_str()).collect();
+    let filters: Vec<_> = manager.http_filters.iter().map(|own| &*own.name).collect();
     assert_eq!(filters, ["concord.intentions", "lua"]);
     let Some(HttpConfigType::TypedConfig(rules)) = &manager.http_filters[0].config_type else {
         panic!("no rules")
@@ -217,10 +217,10 @@ fn a_listener_waits_for_no_instances_of_a_cluster_that_asks_for_none() {
         let built = built(&json!({}), vec![db(&json!({"envoy_cluster_json": own.to_string()}))]);
         assert_eq!(built.unserved, []);
         let listener = built.resources.find(ResourceType::Listener, "db:127.0.0.1:9191").unwrap();
-        assert!(listener.clusters.contains(&sni()));
+        assert!(listener.clusters.contains(&*sni()));
         built.resources.find(ResourceType::Cluster, &sni()).unwrap().children.clone()
     };
-    let asked = [(ResourceType::Endpoint, sni())];
+    let asked = [(ResourceType::Endpoint, sni().into())];
     assert_eq!(children(json!({})), asked);
     assert_eq!(children(json!({"type": "STATIC"})), []);
     assert_eq!(children(json!({"type": "STRICT_DNS"})), []);

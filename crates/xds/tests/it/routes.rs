@@ -61,7 +61,7 @@ fn cluster(built: &Configuration, name: &str) -> Cluster {
 }
 
 fn clusters(built: &Configuration) -> Vec<String> {
-    let all = built.resources.of(ResourceType::Cluster).map(|one| one.name.clone());
+    let all = built.resources.of(ResourceType::Cluster).map(|one| one.name.to_string());
     all.filter(|name| name != "local_app").collect()
 }
 

@@ -54,7 +54,7 @@ fn expected(tls: &CommonTlsContext) -> (MatchPattern, Vec<String>) {
 #[test]
 fn every_resource_has_the_name_that_consul_gives_it() {
     let built = built(vec![]);
-    let names = |kind| built.resources.of(kind).map(|one| one.name.clone()).collect::<Vec<_>>();
+    let names = |kind| built.resources.of(kind).map(|one| one.name.to_string()).collect::<Vec<_>>();
     assert_eq!(names(ResourceType::Cluster), [db(), "local_app".to_owned()]);
     assert_eq!(names(ResourceType::Listener), ["db:127.0.0.1:9191", "public_listener:0.0.0.0:21000"]);
     assert_eq!(names(ResourceType::Endpoint), [db()]);
@@ -162,8 +162,13 @@ fn a_cluster_with_a_time_limit_of_its_own_has_a_name_of_its_own() {
     own.config = settings(r#"{"connect_timeout_ms": 1500, "limits": {"max_connections": 0}}"#);
     let instance = world::sidecar(vec![own]);
     let built = sidecar(&snapshot(instance, vec![], Action::Deny, vec![("db", vec![])]), NEWEST).unwrap();
-    let name =
-        built.resources.of(ResourceType::Cluster).find(|one| one.name != "local_app").unwrap().name.clone();
+    let name = built
+        .resources
+        .of(ResourceType::Cluster)
+        .find(|one| *one.name != *"local_app")
+        .unwrap()
+        .name
+        .to_string();
     assert!(name.len() == db().len() + 9 && name.ends_with(&format!("~{}", db())), "{name}");
     let cluster: Cluster = message(&built.resources, ResourceType::Cluster, &name);
     assert_eq!(cluster.connect_timeout.unwrap().nanos, 500_000_000);

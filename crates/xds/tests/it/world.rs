@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use concord_envoy_proto::Any;
-use concord_mesh::chain::{self, CompiledChain};
+use concord_mesh::chain;
 use concord_mesh::intention::{DefaultPolicy, DefaultSource};
 use concord_model::ca::{CaRoot, CaRoots, KeyKind, LeafCertificate};
 use concord_model::catalog::{CheckStatus, NodeScope, ServiceInstance};
@@ -16,8 +16,8 @@ use concord_model::{
     Timestamp, TrustDomain,
 };
 use concord_proxycfg::{
-    ChainQuestion, Effect, Endpoint, Event, ExpectedIdentity, Leaf, LeafFrom, Proxy, ProxyId, ProxySnapshot,
-    Target, Understood, WatchKey,
+    Chain, ChainQuestion, ChainStep, Effect, Endpoint, Event, ExpectedIdentity, Leaf, LeafFrom, Proxy,
+    ProxyId, ProxySnapshot, Target, Understood, WatchKey,
 };
 use concord_xds::bootstrap::version::Version;
 use concord_xds::{Resource, ResourceSet, ResourceType, UNDERSTANDS};
@@ -177,13 +177,14 @@ impl Told {
         self
     }
 
-    fn chain(&self, question: &ChainQuestion) -> Arc<CompiledChain> {
-        let ChainQuestion { chain: _, service, datacenter, overrides } = question.clone();
+    fn chain(&self, question: &ChainQuestion) -> Arc<Chain> {
+        let ChainQuestion { chain: id, service, datacenter, overrides } = question.clone();
         let found = |name: &EntryName| self.entries.get(name).cloned();
         let virtual_ips = chain::VirtualIps::default();
         let gathered = chain::gather(&service, found).unwrap();
         let request = chain::Request { service, datacenter, trust_domain: domain(), overrides, virtual_ips };
-        Arc::new(chain::compile(&gathered, &request).unwrap())
+        let compiled = Arc::new(chain::compile(&gathered, &request).unwrap());
+        Arc::new(Chain::new(id, ChainStep::Compiled(compiled)))
     }
 
     fn answer(&self, key: &WatchKey, action: Action) -> Event {
@@ -195,7 +196,7 @@ impl Told {
                 Event::IntentionsChanged { destination, entries, default: default(action) }
             }
             WatchKey::Entry(name) => {
-                let entry = self.entries.get(&name).cloned();
+                let entry = self.entries.get(&*name).cloned();
                 Event::EntryChanged { name, entry }
             }
             WatchKey::Chain(question) => Event::ChainChanged { chain: self.chain(&question), question },

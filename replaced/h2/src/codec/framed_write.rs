@@ -61,6 +61,9 @@ enum Next<B> {
 }
 
 /// Initialize the connection with this amount of write buffer.
+const INITIAL_BUFFER_CAPACITY: usize = 1_024 + 2 * frame::HEADER_LEN;
+
+/// The write buffer grows up to this before what it holds is flushed.
 ///
 /// The minimum MAX_FRAME_SIZE is 16kb, so always be able to send a HEADERS
 /// frame that big.
@@ -93,7 +96,7 @@ where
             final_flush_done: false,
             encoder: Encoder {
                 hpack: hpack::Encoder::default(),
-                buf: Cursor::new(BytesMut::with_capacity(DEFAULT_BUFFER_CAPACITY)),
+                buf: Cursor::new(BytesMut::with_capacity(INITIAL_BUFFER_CAPACITY)),
                 next: None,
                 last_data_frame: None,
                 max_frame_size: frame::DEFAULT_MAX_FRAME_SIZE,
@@ -307,9 +310,9 @@ where
     }
 
     fn has_capacity(&self) -> bool {
-        self.next.is_none()
-            && (self.buf.get_ref().capacity() - self.buf.get_ref().len()
-                >= self.min_buffer_capacity)
+        let buf = self.buf.get_ref();
+        let capacity = buf.capacity().max(DEFAULT_BUFFER_CAPACITY);
+        self.next.is_none() && capacity - buf.len() >= self.min_buffer_capacity
     }
 
     fn is_empty(&self) -> bool {

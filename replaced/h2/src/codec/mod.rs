@@ -20,6 +20,10 @@ use tokio_util::codec::length_delimited;
 
 use std::io;
 
+/// Initialize the connection with this amount of read buffer. It grows with
+/// the frames that arrive.
+const READ_BUFFER_CAPACITY: usize = 1_024;
+
 #[derive(Debug)]
 pub struct Codec<T, B> {
     inner: FramedRead<FramedWrite<T, B>>,
@@ -42,12 +46,14 @@ where
         let framed_write = FramedWrite::new(io);
 
         // Delimit the frames
-        let delimited = length_delimited::Builder::new()
+        let delimiter = length_delimited::Builder::new()
             .big_endian()
             .length_field_length(3)
             .length_adjustment(9)
             .num_skip(0) // Don't skip the header
-            .new_read(framed_write);
+            .new_codec();
+        let delimited =
+            tokio_util::codec::FramedRead::with_capacity(framed_write, delimiter, READ_BUFFER_CAPACITY);
 
         let mut inner = FramedRead::new(delimited);
 

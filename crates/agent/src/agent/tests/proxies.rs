@@ -415,6 +415,29 @@ async fn a_proxy_that_acts_by_entries_is_told_the_chains_of_its_upstreams() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn whole_snapshots_are_there_once_and_share_what_other_streams_are_told_too() {
+    let bench = Bench::new(strict());
+    let token = bench.servers.token("web", ALL);
+    registered(&bench, &token).await;
+    bench.servers.change(|catalog| catalog.instances.push(api()));
+    let mut told = Vec::new();
+    for _ in 0..2 {
+        let whole = Attach { tells_whole: true, ..by_entries() };
+        let mut stream = bench.agent.proxies.attach(whole, Some(token.clone())).await.unwrap();
+        let event = stream.next().await.unwrap().unwrap();
+        let SnapshotEvent::Whole(snapshot) = event else { panic!("{event:?}") };
+        let mut received = Received::default();
+        let taken = received.take(SnapshotEvent::Whole(Arc::clone(&snapshot))).unwrap();
+        assert!(std::ptr::eq(taken.unwrap(), &*snapshot), "what is received is not copied");
+        told.push((snapshot, stream));
+    }
+    let [(one, _), (other, _)] = &told[..] else { panic!() };
+    let (chain, target) = (one.chains.keys().next().unwrap(), one.targets.keys().next().unwrap());
+    assert!(Arc::ptr_eq(&one.chains[&chain].value, &other.chains[&chain].value));
+    assert!(Arc::ptr_eq(&one.targets[&target].value, &other.targets[&target].value));
+}
+
+#[tokio::test(start_paused = true)]
 async fn n_282_an_upstream_whose_chain_the_token_may_not_read_is_refused_alone_until_it_may() {
     let bench = Bench::new(strict());
     let token = bench.servers.token("web", ALL);

@@ -15,7 +15,7 @@ use concord_model::{
 use concord_proxycfg::{
     BindAddress, Chain, ChainId, ChainStep, Endpoint, Endpoints, ExpectedIdentity, InboundListener,
     IntentionSection, Leads, Listener, LocalTarget, OutboundListener, ProxyId, ProxySection, ProxySnapshot,
-    Refusal, Resolve, Target, TargetId, UpstreamId, UpstreamLimits, Versioned,
+    Refusal, Resolve, Sections, Target, TargetId, UpstreamId, UpstreamLimits, Versioned,
 };
 use concord_rpc::{Attach, ProxyTarget, RpcError, SnapshotEvent, SnapshotSource, SnapshotStream};
 use futures::future::BoxFuture;
@@ -270,11 +270,10 @@ fn build(parts: &Parts, version: u64, old: Option<&ProxySnapshot>) -> ProxySnaps
     let default = DefaultPolicy::resolve(None, parts.default);
     let entries = parts.entries.iter().cloned().map(Arc::new);
     let intentions = IntentionSection::new(destination, entries, default);
-    let (mut targets, mut chains, mut listeners) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
+    let (mut targets, mut chains, mut listeners) = (Vec::new(), Vec::new(), Vec::new());
     let mut listen = |listener: Listener| {
-        let id = listener.id();
-        let old = old.and_then(|old| old.listeners.get(&id));
-        listeners.insert(id, part(&listener, old, version));
+        let old = old.and_then(|old| old.listeners.get(&listener.id()));
+        listeners.push(part(&listener, old, version));
     };
     if let Some(bind) = parts.bind.clone() {
         listen(Listener::Inbound(InboundListener { bind, ..parts.inbound.clone() }));
@@ -293,11 +292,11 @@ fn build(parts: &Parts, version: u64, old: Option<&ProxySnapshot>) -> ProxySnaps
         }));
         let target = Target { id: own.target.clone(), endpoints: own.endpoints.clone() };
         let found = old.and_then(|old| old.targets.get(&target.id));
-        targets.insert(target.id.clone(), part(&target, found, version));
+        targets.push(part(&target, found, version));
         let resolve = Resolve { target: target.id, connect_timeout: None };
-        let chain = Chain { id: chain_id.clone(), start: ChainStep::Resolve(resolve) };
+        let chain = Chain::new(chain_id.clone(), ChainStep::Resolve(resolve));
         let found = old.and_then(|old| old.chains.get(&chain_id));
-        chains.insert(chain_id, part(&chain, found, version));
+        chains.push(part(&chain, found, version));
     }
     ProxySnapshot {
         id: ProxyId {
@@ -310,10 +309,10 @@ fn build(parts: &Parts, version: u64, old: Option<&ProxySnapshot>) -> ProxySnaps
         proxy: part(&parts.proxy, old.map(|old| &old.proxy), version),
         roots: part(&parts.roots, old.map(|old| &old.roots), version),
         intentions: part(&intentions, old.map(|old| &old.intentions), version),
-        entries: BTreeMap::new(),
-        targets,
-        chains,
-        listeners,
+        entries: Sections::default(),
+        targets: targets.into_iter().collect(),
+        chains: chains.into_iter().collect(),
+        listeners: listeners.into_iter().collect(),
         leaf: None,
     }
 }

@@ -9,7 +9,7 @@ use concord_envoy_proto::envoy::config::core::v3::Node;
 use concord_envoy_proto::envoy::service::discovery::v3::{DeltaDiscoveryRequest, DeltaDiscoveryResponse};
 use concord_envoy_proto::google::rpc::Status;
 use concord_xds::delta::{Effect, Event, State};
-use concord_xds::{Resource, ResourceSet, ResourceType};
+use concord_xds::{Name, Resource, ResourceSet, ResourceType};
 
 /// Resources of the model are nodes: the id holds the version, the cluster the named cluster or route.
 fn resource(name: &str, version: u8, names: Option<&str>, route: Option<&str>) -> Resource {
@@ -267,7 +267,7 @@ impl Envoy {
                 _ => self.asked.get(&kind).is_some_and(|names| names.contains(name)),
             };
             for resource in wanted.of(kind).filter(|resource| asked(&resource.name)) {
-                let held = self.has.get(&(kind, resource.name.clone())).map(|held| held.version.as_str());
+                let held = self.has.get(&(kind, resource.name.to_string())).map(|held| held.version.as_str());
                 if !self.may_lack(wanted, kind, resource) {
                     assert_eq!(held, Some(&*resource.version), "{kind:?} {}", resource.name);
                 }
@@ -286,7 +286,7 @@ impl Envoy {
     fn may_lack(&self, wanted: &ResourceSet, kind: ResourceType, resource: &Resource) -> bool {
         let Some(bad) = self.refuses else { return false };
         let is_bad = |name: &str| name == bad;
-        let by_route = |(_, name): &(ResourceType, String)| {
+        let by_route = |(_, name): &(ResourceType, Name)| {
             wanted.find(ResourceType::Route, name).is_some_and(|route| route.clusters.contains(bad))
         };
         (kind != ResourceType::Endpoint && is_bad(&resource.name))
