@@ -95,7 +95,7 @@ impl Core {
         let deadline = self.deadline(head);
         loop {
             // Many queries wait at the same time: while one waits, nothing is kept of its evaluation but what it read.
-            match self.answer_now(head, request, query, deadline).await? {
+            match Box::pin(self.answer_now(head, request, query, deadline)).await? {
                 Break(answer) => return Ok(answer),
                 Continue(read) => self.wait_for_change(read, deadline).await?,
             }

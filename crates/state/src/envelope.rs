@@ -150,13 +150,17 @@ impl Envelope {
     /// stop all servers.
     pub fn encode(&self) -> Result<Vec<u8>, EncodeError> {
         let command = self.command.name();
-        let bytes = rmp_serde::to_vec_named(self)
+        let mut bytes = rmp_serde::to_vec_named(self)
             .map_err(|error| EncodeError::Unencodable { command, reason: error.to_string() })?;
         if bytes.len() > COMMAND_BYTES_MAX {
             return Err(EncodeError::TooLarge { command, bytes: bytes.len() });
         }
         match Self::decode(&bytes) {
-            Ok(read) if read == *self => Ok(bytes),
+            Ok(read) if read == *self => {
+                // The log keeps it for a while.
+                bytes.shrink_to_fit();
+                Ok(bytes)
+            }
             Ok(_) => Err(EncodeError::Unfaithful { command }),
             Err(error) => Err(EncodeError::Unencodable { command, reason: error.to_string() }),
         }
