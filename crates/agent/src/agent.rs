@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use concord_ca::KeyMaker;
+use concord_proxycfg::Parts;
 use concord_rpc::ServerApi;
 use concord_runtime::{Scope, World};
 use tokio::sync::Semaphore;
@@ -122,6 +123,7 @@ impl Agent {
                 streams: Arc::new(Semaphore::new(PROXY_STREAMS_MAX)),
                 watches: Arc::default(),
                 rate: Arc::new(Rate::new(config.xds.updates_per_second)),
+                parts: Parts::default(),
             },
             report: SelfReport { site: site.clone(), local: local.view(), cache },
             reloads: Reloads {

@@ -27,7 +27,7 @@ use concord_ca::Csr;
 use concord_model::ca::LeafCertificate;
 use concord_model::catalog::ServiceInstance;
 use concord_model::{InstanceId, NodeName, Secret};
-use concord_proxycfg::{DescribedProxy, WatchKey};
+use concord_proxycfg::{DescribedProxy, Parts, WatchKey};
 use concord_rpc::request::{FollowProxy, SignLeaf};
 use concord_rpc::{
     Attach, Caller, Consistency, Head, ProxyTarget, RpcError, ServerApi, ServerApiExt, SnapshotSource,
@@ -70,6 +70,8 @@ pub struct Proxies {
     pub(crate) watches: Arc<Watches>,
     /// Turns to send a change.
     pub(crate) rate: Arc<Rate>,
+    /// What the registrations of proxies have in common.
+    pub(crate) parts: Parts,
 }
 
 impl fmt::Debug for Proxies {

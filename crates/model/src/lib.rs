@@ -17,6 +17,7 @@ pub mod chain;
 pub mod entry;
 pub mod intention;
 pub mod name;
+pub mod pool;
 pub mod proxy;
 pub mod registration;
 pub mod secret;

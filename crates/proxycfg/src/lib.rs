@@ -21,6 +21,7 @@ mod id;
 mod limits;
 mod listener;
 mod machine;
+mod parts;
 mod refusal;
 mod registration;
 mod settings;
@@ -40,6 +41,7 @@ pub use crate::limits::{
 };
 pub use crate::listener::{InboundListener, Leads, Listener, ListenerId, OutboundListener, UpstreamLimits};
 pub use crate::machine::{Effect, Event, LeafFrom, Proxy, WatchKey};
+pub use crate::parts::Parts;
 pub use crate::refusal::Refusal;
 pub use crate::registration::{ProxyFault, ProxySection};
 pub use crate::settings::SettingFault;

@@ -37,6 +37,7 @@ use crate::described::DescribedProxy;
 use crate::feature::{Understood, demanded};
 use crate::id::ProxyId;
 use crate::listener::Listener;
+use crate::parts::Parts;
 use crate::registration::{ProxyFault, Registration};
 use crate::snapshot::{IntentionSection, Leaf, ProxySnapshot, Sections, Versioned};
 use crate::target::{Target, TargetId};
@@ -150,6 +151,8 @@ pub struct Proxy {
     acts_by_entries: bool,
     /// The address from which the agent checks.
     checker: Option<IpAddr>,
+    /// What its registration has in common with others.
+    parts: Parts,
     registration: Option<Registration>,
     /// The last reported errors of a registration, so that they are not reported again.
     refused: Vec<ProxyFault>,
@@ -175,6 +178,7 @@ impl Proxy {
             leaf_from,
             acts_by_entries: understands.acts_by_entries(),
             checker: None,
+            parts: Parts::default(),
             registration: None,
             refused: Vec::new(),
             watches: Vec::new(),
@@ -192,6 +196,12 @@ impl Proxy {
     #[must_use]
     pub fn checked_from(self, checker: Option<IpAddr>) -> Self {
         Self { checker, ..self }
+    }
+
+    /// The same, sharing the parts of its registration with other proxies.
+    #[must_use]
+    pub fn sharing(self, parts: Parts) -> Self {
+        Self { parts, ..self }
     }
 
     /// Handles an event. Adds the actions to `out`, in order.
@@ -272,6 +282,7 @@ impl Proxy {
             Ok(mut registration) => {
                 self.refused.clear();
                 registration.keep_what_leads(self.acts_by_entries);
+                self.parts.share(&mut registration);
                 self.registration = Some(registration);
                 self.reconcile_watches(out);
             }

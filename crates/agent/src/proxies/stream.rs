@@ -88,7 +88,7 @@ impl Attached {
         let machine = Proxy::new(proxy, datacenter, attach.leaf, &attach.understands);
         // Only the agent with which a proxy is registered checks through it.
         let checker = matches!(feed, Feed::Local(_)).then(|| proxies.site.config.address.parse().ok());
-        let machine = machine.checked_from(checker.flatten());
+        let machine = machine.checked_from(checker.flatten()).sharing(proxies.parts.clone());
         let basis = attach
             .tells_basis
             .then(|| Followed::new(Basis::new(standing.service.clone(), standing.node.clone())));

@@ -1,13 +1,14 @@
 //! Registrations, read: defaults, settings, and what is refused.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use concord_model::catalog::ServiceInstance;
 use concord_model::proxy::{Expose, ExposedPath, Settings, Upstream, UpstreamKind};
 use concord_model::{Partition, PeerName};
 use concord_proxycfg::{
-    BindAddress, Effect, Event, InboundListener, Leads, LocalTarget, OutboundListener, ProxyFault,
-    ProxySection, Refusal, Resolve, UPSTREAMS_MAX, UpstreamId,
+    BindAddress, Effect, Event, InboundListener, Leads, ListenerId, LocalTarget, OutboundListener, Parts,
+    ProxyFault, ProxySection, Refusal, Resolve, UPSTREAMS_MAX, UpstreamId,
 };
 
 use crate::world::{DENY, World, dc, roots, settings, sidecar, upstream};
@@ -279,4 +280,24 @@ fn two_listeners_at_one_address_are_refused() {
     let db = world.outbound(&UpstreamId::of(&upstream("db", 9000)));
     let expected = Refusal::BindTaken { bind: "127.0.0.1:9000".to_owned(), by: "upstream api".to_owned() };
     assert_eq!(db.leads, Leads::Refused(expected));
+}
+
+#[test]
+fn proxies_share_the_listeners_that_are_the_same() {
+    let parts = Parts::default();
+    let told = |port: u16| {
+        let mut world = World::new();
+        world.proxy = world.proxy.sharing(parts.clone());
+        world.register(sidecar("web", vec![upstream("api", 9000), upstream("db", port)]));
+        world.on(Event::RootsChanged(roots(1)));
+        world.intentions("web", vec![], DENY);
+        world
+    };
+    let (one, other) = (told(9001), told(9002));
+    let listener = |world: &World, of: &str| {
+        let id = ListenerId::Upstream(UpstreamId::of(&upstream(of, 0)));
+        Arc::clone(&world.snapshot().listeners[&id].value)
+    };
+    assert!(Arc::ptr_eq(&listener(&one, "api"), &listener(&other, "api")));
+    assert_ne!(listener(&one, "db"), listener(&other, "db"));
 }

@@ -266,8 +266,8 @@ fn n_176_a_section_that_lacks_what_it_names_is_refused() {
     refused(&own, SectionBody::Chain(chain.unwrap().clone()), "chain db leads to db in dc1");
     refused(&own, SectionBody::Listener(listener.unwrap().clone()), "upstream db leads to chain db");
     let (chain, target) = (own.chains.keys().next().unwrap(), own.targets.keys().next().unwrap());
-    refused(&own, SectionBody::ChainGone(chain.clone()), "still in use");
-    refused(&own, SectionBody::TargetGone(target.clone()), "still in use");
+    refused(&own, SectionBody::ChainGone(chain), "still in use");
+    refused(&own, SectionBody::TargetGone(target), "still in use");
 }
 
 #[test]

@@ -1,21 +1,13 @@
 //! Resources that many Envoys have, each kept once.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Weak};
+use std::sync::Arc;
 
 use super::{Resource, ResourceSet, ResourceType, Version};
 
-/// Names that are kept for resources that nobody has any longer, before they are removed.
-const SPARE: usize = 1_024;
-
 /// The resources that somebody has. Replicas of a service, and services that call the same others, share most of
-/// theirs. What nobody has any longer is freed.
+/// theirs.
 #[derive(Debug, Default)]
-pub struct Pool {
-    known: HashMap<(ResourceType, Version), Weak<Resource>>,
-    /// The number of entries at which those are removed whose resource is gone.
-    sweep_at: usize,
-}
+pub struct Pool(concord_model::pool::Pool<(ResourceType, Version), Resource>);
 
 impl Pool {
     /// Replaces each resource of a set by the one that others have, if it is the same, and offers them the rest.
@@ -23,34 +15,9 @@ impl Pool {
         for (kind, resources) in ResourceType::ALL.into_iter().zip(&mut set.resources) {
             resources.shrink_to_fit();
             for own in resources {
-                let key = (kind, Arc::clone(&own.version));
-                match self.known.get(&key).and_then(Weak::upgrade) {
-                    Some(same) if same == *own => *own = same,
-                    _ => drop(self.known.insert(key, Arc::downgrade(own))),
-                }
+                self.0.share((kind, Arc::clone(&own.version)), own);
             }
         }
-        self.sweep();
-    }
-
-    /// The entries, of which some may be of resources that are gone.
-    pub fn len(&self) -> usize {
-        self.known.len()
-    }
-
-    /// Whether there are none.
-    pub fn is_empty(&self) -> bool {
-        self.known.is_empty()
-    }
-
-    /// Removes the entries of resources that are gone, once they may be as many as the others.
-    fn sweep(&mut self) {
-        if self.known.len() < self.sweep_at {
-            return;
-        }
-        self.known.retain(|_, resource| resource.strong_count() > 0);
-        self.known.shrink_to_fit();
-        self.sweep_at = self.known.len() * 2 + SPARE;
     }
 }
 
@@ -82,7 +49,7 @@ mod tests {
         assert_eq!(b, unshared);
         let find = |set: &ResourceSet, name| Arc::clone(set.find(ResourceType::Cluster, name).unwrap());
         assert!(Arc::ptr_eq(&find(&a, "x"), &find(&b, "x")));
-        assert_eq!(pool.len(), 3);
+        assert_eq!(pool.0.len(), 3);
     }
 
     #[test]
@@ -97,23 +64,5 @@ mod tests {
         let unshared = sets.clone();
         sets.iter_mut().for_each(|set| pool.share(set));
         assert_eq!(sets, unshared);
-    }
-
-    #[test]
-    fn what_nobody_has_is_forgotten() {
-        let mut pool = Pool::default();
-        let mut kept = two(["x", "y"]);
-        pool.share(&mut kept);
-        for number in 0..20 * SPARE {
-            pool.share(&mut set([number.to_string()]));
-        }
-        assert!(pool.len() <= 2 * kept.of(ResourceType::Cluster).count() + SPARE, "{}", pool.len());
-        let before = kept.clone();
-        let mut again = two(["x", "y"]);
-        pool.share(&mut again);
-        assert!(Arc::ptr_eq(
-            again.find(ResourceType::Cluster, "x").unwrap(),
-            before.find(ResourceType::Cluster, "x").unwrap()
-        ));
     }
 }
