@@ -9,6 +9,7 @@
 //! ```
 
 mod frames;
+mod incoming;
 pub mod limits;
 mod messages;
 mod outgoing;

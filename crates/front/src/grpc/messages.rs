@@ -1,7 +1,7 @@
 //! Counts the bytes of a message that has not arrived whole, in a request that is a stream of messages.
 
 /// The prefix of each message: whether it is compressed, and its length.
-const PREFIX_BYTES: usize = 5;
+pub(super) const PREFIX_BYTES: usize = 5;
 
 /// How much of a message has arrived.
 #[derive(Debug, Default)]

@@ -16,8 +16,7 @@ use tokio::sync::mpsc;
 use tonic::Status;
 use tonic::metadata::GRPC_CONTENT_TYPE;
 
-/// What stands before a message: whether it is compressed, and its length in four bytes.
-const HEAD_BYTES: usize = 5;
+use super::messages::PREFIX_BYTES;
 
 /// A message as it goes on the wire, uncompressed.
 pub(super) fn framed(message: &impl Message) -> Result<Bytes, Status> {
@@ -28,7 +27,7 @@ pub(super) fn framed(message: &impl Message) -> Result<Bytes, Status> {
             "a message of {length} bytes cannot be sent: the limit is {MESSAGE_BYTES_MAX}"
         ))
     })?;
-    let mut bytes = Vec::with_capacity(HEAD_BYTES + length);
+    let mut bytes = Vec::with_capacity(PREFIX_BYTES + length);
     bytes.put_u8(0);
     bytes.put_u32(told);
     message.encode_raw(&mut bytes);

@@ -28,15 +28,15 @@ use concord_xds::{Pool, UNDERSTANDS};
 use http::{HeaderMap, Request, Response};
 use parking_lot::Mutex;
 use tokio::sync::mpsc;
+use tonic::Status;
 use tonic::body::Body;
 use tonic::codegen::StdError;
-use tonic::{Status, Streaming};
 
 use self::follow::Follow;
 use self::node::EnvoyNode;
+use super::incoming::Incoming;
 use super::limits::{REQUEST_TIMEOUT, XDS_REQUEST_BYTES_MAX, XDS_RESPONSES};
 use super::outgoing::Outgoing;
-use super::protobuf::Half;
 use crate::ledger::{Ledger, ProxyKind};
 
 /// Path of the incremental method.
@@ -97,9 +97,7 @@ impl Discovery {
         if is_compressed(request.headers()) {
             return Ok(Status::unimplemented("compressed requests are not read").into_http());
         }
-        let decoder = Half::<DeltaDiscoveryRequest>::default();
-        let requests =
-            Streaming::new_request(decoder, request.into_body(), None, Some(XDS_REQUEST_BYTES_MAX));
+        let requests = Incoming::new(Body::new(request.into_body()), XDS_REQUEST_BYTES_MAX);
         Ok(match self.begin(requests, token).await {
             Ok(responses) => responses.into_response(),
             Err(status) => status.into_http(),
@@ -109,11 +107,11 @@ impl Discovery {
     /// Begins a stream: the first request says who asks.
     async fn begin(
         &self,
-        mut requests: Streaming<DeltaDiscoveryRequest>,
+        mut requests: Incoming<DeltaDiscoveryRequest>,
         token: Option<Secret>,
     ) -> Result<Outgoing, Status> {
         let late = |_| Status::deadline_exceeded("the first request took too long to arrive");
-        let first = timeout(&*self.clock, REQUEST_TIMEOUT, requests.message()).await.map_err(late)??;
+        let first = timeout(&*self.clock, REQUEST_TIMEOUT, requests.next()).await.map_err(late)??;
         let first =
             first.ok_or_else(|| Status::invalid_argument("the stream ended before its first request"))?;
         let node = EnvoyNode::read(first.node.as_ref())?;

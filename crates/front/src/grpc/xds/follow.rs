@@ -15,8 +15,9 @@ use concord_xds::{Pool, ResourceSet, Unserved, Unsupported, sidecar};
 use futures::StreamExt as _;
 use parking_lot::Mutex;
 use tokio::sync::mpsc;
-use tonic::{Status, Streaming};
+use tonic::Status;
 
+use crate::grpc::incoming::Incoming;
 use crate::grpc::outgoing::framed;
 use crate::ledger::Seat;
 
@@ -50,7 +51,7 @@ impl Follow {
     pub(super) async fn run(
         mut self,
         first: DeltaDiscoveryRequest,
-        requests: Streaming<DeltaDiscoveryRequest>,
+        requests: Incoming<DeltaDiscoveryRequest>,
         snapshots: SnapshotStream,
     ) {
         if let Err(status) = self.serve(first, requests, snapshots).await {
@@ -63,7 +64,7 @@ impl Follow {
     async fn serve(
         &mut self,
         first: DeltaDiscoveryRequest,
-        mut requests: Streaming<DeltaDiscoveryRequest>,
+        mut requests: Incoming<DeltaDiscoveryRequest>,
         mut snapshots: SnapshotStream,
     ) -> Result<(), Status> {
         self.take(Event::Asked(Box::new(first))).await?;
@@ -75,7 +76,7 @@ impl Follow {
                 () = self.scope.cancelled() => return Err(status_of(&RpcError::ShuttingDown)),
                 () = responses.closed() => return Ok(()),
                 event = snapshots.next() => self.snapshot(event)?,
-                request = requests.message() => match request {
+                request = requests.next() => match request {
                     Ok(Some(request)) => Some(Event::Asked(Box::new(request))),
                     // Envoy has closed its side, or is gone.
                     Ok(None) | Err(_) => return Ok(()),
