@@ -59,7 +59,7 @@ fn a_directory_of_files_with_templates_starts_and_tells_once_what_has_no_effect(
     );
     write(
         "20-web.json",
-        r#"{"Service": {"Name": "web", "Port": 8080}, "dns_config": {"allow_stale": true, "only_passing": true}}"#,
+        r#"{"Service": {"Name": "web", "Port": 8080}, "dns_config": {"use_cache": true, "cache_max_age": "5s"}}"#,
     );
     write("README", "not read");
     let args = vec![format!("-config-dir={}", directory.display())];
@@ -67,7 +67,8 @@ fn a_directory_of_files_with_templates_starts_and_tells_once_what_has_no_effect(
     assert!(agent.http_addr().starts_with("127.0.0.1:"), "{}", agent.http_addr());
     assert!(agent.http().get("/v1/agent/services").json().get("web").is_some());
     let log = agent.process().log();
-    for told in ["retry_join, retry_max have no effect", "dns_config has no effect", "README: is left out"] {
+    let of_dns = "dns_config.use_cache, dns_config.cache_max_age have no effect";
+    for told in ["retry_join, retry_max have no effect", of_dns, "README: is left out"] {
         assert_eq!(log.matches(told).count(), 1, "{told}: {log}");
     }
 }
