@@ -12,8 +12,9 @@ use crate::agent::{Agent, AgentOptions};
 use crate::binary::binary;
 use crate::differ::wipe;
 use crate::http::Http;
-use crate::patience::{HANG, eventually, pick_port};
+use crate::patience::{HANG, pick_port};
 use crate::process::Process;
+use crate::reference::Reference;
 use crate::world::World;
 
 /// Time between two looks at an Envoy.
@@ -34,7 +35,7 @@ pub(super) struct Party {
 #[allow(dead_code, reason = "they run as long as they are kept")]
 enum Running {
     Ours(Box<Agent>),
-    Reference(Process),
+    Reference(Reference),
 }
 
 impl Party {
@@ -58,48 +59,14 @@ impl Party {
     }
 
     pub(super) fn reference(world: &World, program: &Path, settings: &str) -> Self {
-        let local = |port: u16| SocketAddr::from(([127, 0, 0, 1], port));
-        let (http, grpc) = (local(pick_port()), local(pick_port()));
-        let file = world.write("reference.hcl", settings);
-        let mut command = Command::new(program);
-        command.args([
-            "agent",
-            "-dev",
-            "-node",
-            "n1",
-            "-log-level",
-            "warn",
-            "-grpc-tls-port",
-            "-1",
-            "-dns-port",
-            "-1",
-        ]);
-        let ports = [
-            ("-http-port", http.port()),
-            ("-grpc-port", grpc.port()),
-            ("-server-port", pick_port()),
-            ("-serf-lan-port", pick_port()),
-            ("-serf-wan-port", pick_port()),
-        ];
-        for (flag, port) in ports {
-            command.arg(flag).arg(port.to_string());
-        }
-        command.arg("-config-file").arg(file);
-        let mut process = Process::start("the reference", &mut command, &world.path("reference.log"));
-        let client = Http::new(http);
-        eventually("the reference has roots", || {
-            if let Some(status) = process.ended() {
-                panic!("the reference ended: {status}\n{}", process.tail());
-            }
-            client.try_send("GET", "/v1/connect/ca/roots", None).ok().filter(|reply| reply.status == 200)
-        });
+        let own = Reference::start(world, program, settings);
         Self {
             program: program.to_owned(),
-            http,
-            grpc,
+            http: own.http,
+            grpc: own.grpc,
             log: world.path("reference-envoy.log"),
             admin: pick_port(),
-            _agent: Running::Reference(process),
+            _agent: Running::Reference(own),
         }
     }
 

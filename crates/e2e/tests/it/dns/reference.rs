@@ -4,11 +4,8 @@
 //! random; of these the number is compared.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::SocketAddr;
-use std::path::Path;
-use std::process::Command;
 
-use concord_e2e::{Agent, AgentOptions, Chance, Http, Process, World, eventually, foreign, pick_port};
+use concord_e2e::{Agent, AgentOptions, Chance, Http, Reference, World, eventually, foreign};
 use hickory_proto::op::{Message, ResponseCode};
 use hickory_proto::rr::{RData, Record, RecordType};
 use serde_json::{Value, json};
@@ -156,7 +153,7 @@ fn a_reference_answers_as_we_do_but_for_what_is_known() {
         let options = AgentOptions { dev: true, hcl: vec![settings.to_owned()], ..AgentOptions::default() };
         let ours = world.agent("n1", options);
         let theirs = Reference::start(&world, &program, settings);
-        stock(&[&ours.http(), &theirs.http]);
+        stock(&[&ours.http(), &Http::new(theirs.http)]);
         settle(&ours, &theirs);
         let shared = Names::new(settings.contains("mesh.example"));
         for _ in 0..QUESTIONS {
@@ -203,54 +200,6 @@ fn a_reference_answers_as_we_do_but_for_what_is_known() {
     }
     eprintln!("{asked} questions, {unknown} differ in what is not known");
     assert!(asked >= 1_000 && unknown == 0, "{unknown} of {asked} differ");
-}
-
-/// A running reference.
-struct Reference {
-    http: Http,
-    dns: SocketAddr,
-    _process: Process,
-}
-
-impl Reference {
-    fn start(world: &World, program: &Path, settings: &str) -> Self {
-        let local = |port: u16| SocketAddr::from(([127, 0, 0, 1], port));
-        let (http, dns) = (local(pick_port()), local(pick_port()));
-        let file = world.write("reference.hcl", settings);
-        let mut command = Command::new(program);
-        command.args([
-            "agent",
-            "-dev",
-            "-node",
-            "n1",
-            "-log-level",
-            "warn",
-            "-grpc-tls-port",
-            "-1",
-            "-grpc-port",
-            "-1",
-        ]);
-        let ports = [
-            ("-http-port", http.port()),
-            ("-dns-port", dns.port()),
-            ("-server-port", pick_port()),
-            ("-serf-lan-port", pick_port()),
-            ("-serf-wan-port", pick_port()),
-        ];
-        for (flag, port) in ports {
-            command.arg(flag).arg(port.to_string());
-        }
-        command.arg("-config-file").arg(file);
-        let mut process = Process::start("the reference", &mut command, &world.path("reference.log"));
-        let client = Http::new(http);
-        eventually("the reference has roots", || {
-            if let Some(status) = process.ended() {
-                panic!("the reference ended: {status}\n{}", process.tail());
-            }
-            client.try_send("GET", "/v1/connect/ca/roots", None).ok().filter(|reply| reply.status == 200)
-        });
-        Self { http: client, dns, _process: process }
-    }
 }
 
 /// Waits until both answer about their own node and about what was registered last.
