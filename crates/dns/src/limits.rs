@@ -5,10 +5,11 @@ use std::time::Duration;
 /// Questions over UDP that are under way at the same time and wait for something. Further ones are dropped: clients
 /// ask again.
 pub const QUESTIONS_WAITING: usize = 1_024;
-/// Connections over TCP. A further one is closed at once.
-pub const CONNECTIONS: usize = 512;
-/// Connections of one client, so that others find room.
+/// Connections of one client over TCP, so that others find room. How many there are of all clients is up to the account
+/// that the listeners of a process share.
 pub const CONNECTIONS_PER_CLIENT: usize = 64;
+/// Memory of a connection: its task and a question. An answer counts as long as the client takes it.
+pub const CONNECTION_BYTES: usize = 8 * 1_024;
 /// Questions on one connection. Then it is closed, and the client opens another.
 pub const QUESTIONS_PER_CONNECTION: usize = 1_024;
 /// How long a connection may be without a question.

@@ -1,24 +1,22 @@
 //! The sockets: one task for the datagrams of a socket, one for each connection. Nothing is decided here.
 
-use std::collections::HashMap;
 use std::future::Future;
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
-use concord_runtime::{Scope, Source, listen, timeout};
+use concord_runtime::{Door, Guest, Scope, Source, listen, timeout};
 use futures::FutureExt as _;
-use parking_lot::Mutex;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream, UdpSocket};
 use tokio::sync::Semaphore;
 
 use crate::answer::Answerer;
 use crate::limits::{
-    CONNECTIONS, CONNECTIONS_PER_CLIENT, IDLE_TIMEOUT, QUESTION_BYTES, QUESTIONS_PER_CONNECTION,
-    QUESTIONS_WAITING, TRANSFER_TIMEOUT,
+    CONNECTION_BYTES, IDLE_TIMEOUT, QUESTION_BYTES, QUESTIONS_PER_CONNECTION, QUESTIONS_WAITING,
+    TRANSFER_TIMEOUT,
 };
 use crate::sparing::{Sparing, amplifies, cut};
 use crate::transport::Transport;
@@ -65,8 +63,8 @@ impl Bound {
     }
 }
 
-/// Answers questions at these sockets until the scope ends.
-pub fn serve(bound: Bound, answerer: Arc<Answerer>, scope: &Scope) {
+/// Answers questions at these sockets until the scope ends. Connections enter through this door.
+pub fn serve(bound: Bound, answerer: Arc<Answerer>, door: Arc<Door>, scope: &Scope) {
     let Bound { udp, tcp, address: _ } = bound;
     let sparing = Sparing::new(&*answerer.entropy);
     let datagrams = Datagrams {
@@ -77,12 +75,7 @@ pub fn serve(bound: Bound, answerer: Arc<Answerer>, scope: &Scope) {
         scope: scope.clone(),
     };
     scope.spawn("DNS datagrams", datagrams.receive());
-    let connections = Connections {
-        answerer,
-        places: Arc::new(Semaphore::new(CONNECTIONS)),
-        clients: Arc::default(),
-        scope: scope.clone(),
-    };
+    let connections = Connections { answerer, door, scope: scope.clone() };
     scope.spawn("DNS connections", connections.accept(tcp));
 }
 
@@ -172,45 +165,8 @@ fn panicked() {
 #[derive(Clone)]
 struct Connections {
     answerer: Arc<Answerer>,
-    places: Arc<Semaphore>,
-    clients: Arc<Clients>,
+    door: Arc<Door>,
     scope: Scope,
-}
-
-/// How many connections each client has.
-#[derive(Default)]
-struct Clients(Mutex<HashMap<Source, usize>>);
-
-/// A connection of a client, counted until it is dropped.
-struct Guest {
-    clients: Arc<Clients>,
-    source: Source,
-}
-
-impl Clients {
-    /// `None` if this client has as many as it may.
-    fn enter(self: &Arc<Self>, address: IpAddr) -> Option<Guest> {
-        let source = Source::of(address);
-        let mut counts = self.0.lock();
-        let count = counts.entry(source).or_default();
-        if *count >= CONNECTIONS_PER_CLIENT {
-            return None;
-        }
-        *count += 1;
-        Some(Guest { clients: Arc::clone(self), source })
-    }
-}
-
-impl Drop for Guest {
-    fn drop(&mut self) {
-        let mut counts = self.clients.0.lock();
-        if let Some(count) = counts.get_mut(&self.source) {
-            *count -= 1;
-            if *count == 0 {
-                counts.remove(&self.source);
-            }
-        }
-    }
 }
 
 impl Connections {
@@ -229,23 +185,26 @@ impl Connections {
                     continue;
                 }
             };
-            let place = Arc::clone(&self.places).try_acquire_owned();
-            let (Ok(place), Some(guest)) = (place, self.clients.enter(from.ip())) else {
+            let Ok(guest) = self.door.enter(Source::of(from.ip()), CONNECTION_BYTES) else {
                 dropped("connections");
                 continue;
             };
             let own = self.clone();
             self.scope.spawn("DNS connection", async move {
-                let _held = (place, guest);
-                if let Err(error) = own.converse(stream).await {
-                    tracing::debug!(%error, "a connection of DNS ended");
+                tokio::select! {
+                    biased;
+                    // Other clients need its room.
+                    () = guest.evicted() => dropped("evicted"),
+                    ended = own.converse(stream, &guest) => if let Err(error) = ended {
+                        tracing::debug!(%error, "a connection of DNS ended");
+                    },
                 }
             });
         }
     }
 
     /// Answers one question after the other (RFC 7766 allows that), until the client is silent or has asked enough.
-    async fn converse(&self, mut stream: TcpStream) -> io::Result<()> {
+    async fn converse(&self, mut stream: TcpStream, guest: &Arc<Guest>) -> io::Result<()> {
         stream.set_nodelay(true)?;
         for _ in 0..QUESTIONS_PER_CONNECTION {
             let length = tokio::select! {
@@ -266,6 +225,11 @@ impl Connections {
                 return Ok(());
             };
             let Ok(length) = u16::try_from(answer.len()) else { return Ok(()) };
+            // The answer, and once more with its length before it.
+            let Ok(_held) = guest.hold(2 * answer.len()) else {
+                dropped("no_room");
+                return Ok(());
+            };
             let framed = [&length.to_be_bytes(), answer.as_slice()].concat();
             self.in_time(TRANSFER_TIMEOUT, stream.write_all(&framed)).await?;
         }

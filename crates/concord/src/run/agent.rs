@@ -24,7 +24,7 @@ use concord_model::{Timestamp, Uuid};
 use concord_raft::{RaftConfig, Storage, Timings};
 use concord_rpc::{RpcError, ServerApi};
 use concord_runtime::limits::BUDGET_BYTES;
-use concord_runtime::{Clock, Executor, HostDisk, Modes, Scope, TokioClock, World};
+use concord_runtime::{Budget, Clock, Executor, HostDisk, Modes, Scope, TokioClock, World};
 use concord_server::{AclSettings, Aside, CaStart, Server, ServerConfig};
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
@@ -120,8 +120,9 @@ async fn serve(
         let own = server.certificate(own::names(config, &address));
         faces.spawn("present the server's own certificate", Arc::clone(&presenting.grpc).follow(own));
     }
-    let dns = serve_dns(config, names, &agent, &world, &faces);
-    let http = serve_faces(config, bound, &presenting, &agent, metrics.clone(), &world, &faces)?;
+    let entrance = Entrance::new(config, &world, &faces);
+    let dns = serve_dns(config, names, &agent, &entrance);
+    let http = serve_faces(config, bound, &presenting, &agent, metrics.clone(), &entrance)?;
     banner(config, node_id, &address, &report, io)?;
     let manager = Arc::new(Manager::new(env.exact("NOTIFY_SOCKET").map(|found| found.value)));
     announce(ready_file, &server, report, &manager, &scope);
@@ -325,14 +326,28 @@ async fn server(
         .map_err(|error| Failure::input(error.to_string()))
 }
 
+/// What all listeners have in common.
+struct Entrance<'a> {
+    /// What clients may make the process hold, over all of them.
+    budget: Arc<Budget>,
+    world: &'a World,
+    scope: &'a Scope,
+}
+
+impl<'a> Entrance<'a> {
+    fn new(config: &Config, world: &'a World, scope: &'a Scope) -> Self {
+        let bytes = usize::try_from(config.clients.memory_mib << 20).unwrap_or(BUDGET_BYTES);
+        Self { budget: descriptors::budget(bytes, &world.clock, scope), world, scope }
+    }
+}
+
 fn serve_faces(
     config: &Config,
     bound: Bound,
     presenting: &Presenting,
     agent: &Agent,
     metrics: Option<Arc<Metrics>>,
-    world: &World,
-    scope: &Scope,
+    Entrance { budget, world, scope }: &Entrance<'_>,
 ) -> Result<Arc<Http<http::Ctx>>, Failure> {
     let settings = http_settings(config)?;
     let mut context = http::Ctx::new(agent.clone());
@@ -340,11 +355,9 @@ fn serve_faces(
     context.log = logs::streams().map(|streams| -> Arc<dyn http::context::LogSource> { streams });
     context.metrics =
         metrics.map(|metrics| -> http::context::MetricsText { Arc::new(move || metrics.render()) });
-    let bytes = usize::try_from(config.clients.memory_mib << 20).unwrap_or(BUDGET_BYTES);
-    let budget = descriptors::budget(bytes, &world.clock, scope);
     let ledger = context.ledger.clone();
     let (clock, context) = (Arc::clone(&world.clock), Arc::new(context));
-    let face = Http::new(http::routes::router(), context, settings, clock, &budget);
+    let face = Http::new(http::routes::router(), context, settings, clock, budget);
     for socket in bound.http {
         face.serve(socket, None, scope);
     }
@@ -367,8 +380,7 @@ fn serve_dns(
     config: &Config,
     bound: Vec<concord_dns::Bound>,
     agent: &Agent,
-    world: &World,
-    scope: &Scope,
+    Entrance { budget, world, scope }: &Entrance<'_>,
 ) -> Arc<Answerer> {
     let tokens = Arc::clone(&agent.own_tokens);
     let own: Vec<_> = bound.iter().map(concord_dns::Bound::address).collect();
@@ -380,8 +392,9 @@ fn serve_dns(
         world,
     );
     let answerer = Arc::new(answerer);
+    let door = Arc::new(budget.door(concord_dns::limits::CONNECTIONS_PER_CLIENT));
     for socket in bound {
-        concord_dns::serve(socket, Arc::clone(&answerer), scope);
+        concord_dns::serve(socket, Arc::clone(&answerer), Arc::clone(&door), scope);
     }
     answerer
 }

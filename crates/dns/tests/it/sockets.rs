@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use concord_dns::limits::{CONNECTIONS_PER_CLIENT, IDLE_TIMEOUT, QUESTION_BYTES, TRANSFER_TIMEOUT};
-use concord_runtime::{Clock, ManualClock};
+use concord_runtime::{Clock, ManualClock, Source};
 use hickory_proto::op::{Message, ResponseCode};
 use hickory_proto::rr::RecordType::{A, AXFR, IXFR};
 use hickory_proto::rr::{DNSClass, RecordType};
@@ -12,6 +12,11 @@ use tokio::net::{TcpStream, UdpSocket};
 
 use crate::teller::told;
 use crate::world::{Setup, accepting, guarded, on_tcp, question};
+
+/// For DNS no time passes: no connection ends because its client is slow.
+fn patient() -> Setup {
+    Setup { clock: Some(Arc::new(ManualClock::new(0))), ..Setup::default() }
+}
 
 #[tokio::test]
 async fn n_24_a_transfer_of_the_zone_is_refused() {
@@ -71,7 +76,7 @@ async fn n_24_slow_clients_are_disconnected() {
 
 #[tokio::test]
 async fn n_24_a_client_has_a_limited_number_of_connections() {
-    let world = Setup::default().start().await;
+    let world = patient().start().await;
     let mut held = Vec::new();
     for _ in 0..CONNECTIONS_PER_CLIENT {
         let mut stream = TcpStream::connect(world.at).await.unwrap();
@@ -95,8 +100,36 @@ async fn n_24_a_client_has_a_limited_number_of_connections() {
 }
 
 #[tokio::test]
+async fn connections_share_their_room_with_those_of_other_listeners() {
+    let world = Setup { connections: Some(3), ..patient() }.start().await;
+    let asked = question("n1.node.consul.", A).to_vec().unwrap();
+    let other = world.budget.door(8);
+    let from = Source::of([192, 0, 2, 1].into());
+    let guests: Vec<_> = (0..3).map(|_| other.enter(from, 0).unwrap()).collect();
+    let mut first = TcpStream::connect(world.at).await.unwrap();
+    on_tcp(&mut first, &asked).await;
+    assert_eq!(guests.iter().filter(|guest| guest.is_evicted()).count(), 1);
+    drop(guests);
+
+    for _ in 0..2 {
+        on_tcp(&mut TcpStream::connect(world.at).await.unwrap(), &asked).await;
+    }
+    let mut held = vec![first];
+    for _ in 0..2 {
+        let mut stream = TcpStream::connect(world.at).await.unwrap();
+        on_tcp(&mut stream, &asked).await;
+        held.push(stream);
+    }
+    let _guest = other.enter(from, 0).unwrap();
+    let ends = held.iter_mut().map(|stream| Box::pin(async { stream.read(&mut [0]).await }));
+    let (end, _, _) = guarded(futures::future::select_all(ends)).await;
+    assert!(matches!(end, Ok(0) | Err(_)), "one of them made room");
+    world.stop().await;
+}
+
+#[tokio::test]
 async fn n_22_what_is_no_question_leaves_the_next_one_unharmed() {
-    let world = Setup::default().start().await;
+    let world = patient().start().await;
     let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
     socket.connect(world.at).await.unwrap();
     let mut answered = question("n1.node.consul.", A);

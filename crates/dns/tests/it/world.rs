@@ -9,6 +9,7 @@ use concord_ca::OsKeys;
 use concord_ca::provider::means::Inline;
 use concord_ca::seal::Kek;
 use concord_config::section::DnsSection;
+use concord_dns::limits::CONNECTIONS_PER_CLIENT;
 use concord_dns::{Answerer, Bound, Settings, serve};
 use concord_mesh::intention::DefaultPolicy as IntentionDefault;
 use concord_model::catalog::{
@@ -19,7 +20,8 @@ use concord_model::{CheckId, Datacenter, InstanceId, NodeName, Secret, ServiceNa
 use concord_raft::{RaftConfig, Storage};
 use concord_rpc::request::{PolicyChoice, Register, SetPolicy, SetToken};
 use concord_rpc::{Head, Request, ServerApi, ServerApiExt};
-use concord_runtime::{Clock, Scope, SeededEntropy, TokioClock, World as Ports};
+use concord_runtime::limits::BUDGET_BYTES;
+use concord_runtime::{Budget, Clock, Scope, SeededEntropy, TokioClock, World as Ports};
 use concord_server::{AclSettings, CaStart, LiveSettings, Server, ServerConfig};
 use hickory_proto::op::{Edns, Message, MessageType, OpCode, Query};
 use hickory_proto::rr::{Name, RecordType};
@@ -40,6 +42,8 @@ pub(crate) struct Setup {
     pub(crate) alt_domain: Option<&'static str>,
     /// The clock of DNS alone; `None`: the machine's.
     pub(crate) clock: Option<Arc<dyn Clock>>,
+    /// Connections of all listeners; `None`: enough.
+    pub(crate) connections: Option<usize>,
 }
 
 /// A server with DNS.
@@ -48,6 +52,8 @@ pub(crate) struct World {
     pub(crate) answerer: Arc<Answerer>,
     pub(crate) scope: Scope,
     pub(crate) token: Arc<parking_lot::Mutex<Option<Secret>>>,
+    /// What clients may hold, of all listeners.
+    pub(crate) budget: Arc<Budget>,
     api: Arc<dyn ServerApi>,
     server: Server,
 }
@@ -109,8 +115,10 @@ impl Setup {
         let answerer = Arc::new(answerer);
         let bound = Bound::bind("127.0.0.1:0".parse().unwrap()).unwrap();
         let at = bound.address();
-        serve(bound, Arc::clone(&answerer), &Scope::new("dns", clock));
-        World { at, answerer, scope, token, api, server }
+        let budget = Budget::new(BUDGET_BYTES, self.connections.unwrap_or(1_024));
+        let door = budget.door(CONNECTIONS_PER_CLIENT);
+        serve(bound, Arc::clone(&answerer), Arc::new(door), &Scope::new("dns", clock));
+        World { at, answerer, scope, token, budget, api, server }
     }
 }
 
