@@ -4,13 +4,14 @@
 //! ```text
 //! feed: local registration, ┐
 //! catalog, what it says     │
-//! cache, per watch ─────────┼─► proxycfg::Proxy ─► latest snapshot ─► what differs, by section ─► proxy
-//! the token's rights ───────┘ (denied: the stream ends with the error)
+//! cache, per watch ─────────┼─► proxycfg::Proxy ─► latest snapshot ─┬─► what differs, by section ─► proxy
+//! the token's rights ───────┘                                       └─► the whole, in this process ─► Envoy's stream
+//! (denied: the stream ends with the error)
 //! ```
 //!
 //! Each stream's machine uses the rights of the caller that attached. Streams with the same token share their watches;
-//! all others share what the cache shares, and nothing else. A slow proxy first gets one change completely; changes that arrive meanwhile are
-//! merged into one.
+//! all others share what the cache shares, and the memory of equal listeners (D68), and nothing else. A slow proxy first
+//! gets one change completely; changes that arrive meanwhile are merged into one.
 
 mod basis;
 mod feed;
