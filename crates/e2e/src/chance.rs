@@ -9,12 +9,19 @@ pub struct Chance(u64);
 impl Chance {
     /// A generator with the seed from `CONCORD_E2E_SEED`, or else from the clock. The seed is printed.
     pub fn from_env() -> Self {
-        let given = std::env::var("CONCORD_E2E_SEED").ok().and_then(|text| text.parse().ok());
         let clock = || {
             let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
             u64::try_from(since.as_nanos() & u128::from(u64::MAX)).unwrap_or(1)
         };
-        let seed = given.unwrap_or_else(clock);
+        Self::told(given().unwrap_or_else(clock))
+    }
+
+    /// A generator with the seed from `CONCORD_E2E_SEED`, or else with this one. The seed is printed.
+    pub fn from_env_or(seed: u64) -> Self {
+        Self::told(given().unwrap_or(seed))
+    }
+
+    fn told(seed: u64) -> Self {
         eprintln!("CONCORD_E2E_SEED={seed}");
         Self(seed)
     }
@@ -69,4 +76,8 @@ impl Chance {
             b & 0xffff_ffff_ffff
         )
     }
+}
+
+fn given() -> Option<u64> {
+    std::env::var("CONCORD_E2E_SEED").ok()?.parse().ok()
 }
